@@ -1,0 +1,29 @@
+"""Errors that carry the next step: what is wrong, where, and what to do about it."""
+
+
+class EvergreenError(Exception):
+    """Something stopped the work. Printed as one message, without a traceback."""
+
+    exit_code = 1
+
+
+class UserError(EvergreenError):
+    """A mistake that the caller can put right: a spec, a file, an argument."""
+
+    exit_code = 2
+
+
+class SpecError(UserError):
+    """A spec is missing, malformed or contradicts itself."""
+
+
+class DataError(UserError):
+    """The data cannot be what the spec says it is, so that no run can start from it."""
+
+
+class UnavailableError(EvergreenError):
+    """A server, database or folder that the run needs does not answer. Never read as "there is none"."""
+
+
+class IntegrityError(EvergreenError):
+    """Something stored is not what was written: a digest, a twin, a ledger row."""

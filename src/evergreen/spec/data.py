@@ -1,0 +1,111 @@
+"""Where rows come from, which column is what, and what of them a run may see."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from evergreen.spec.base import Duration, Part
+
+NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+
+
+class _TextSource(Part):
+    separator: str | None = Field(None, description="Column separator; found from the first lines when left out.")
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    null_values: tuple[str, ...] = Field(NULLS, description="Texts that mean missing, beside blanks.")
+
+
+class CsvSource(_TextSource):
+    """A CSV file, plain or compressed (.gz, .zip); `package://name/file` reads from an installed package."""
+
+    kind: Literal["csv"]
+    path: str
+
+
+class HttpSource(_TextSource):
+    """A CSV or Parquet file behind http(s)."""
+
+    kind: Literal["http"]
+    url: str
+    format: Literal["csv", "parquet"] = "csv"
+    header_env: dict[str, str] = Field(
+        default_factory=dict, description="Header name to the environment variable that holds its value."
+    )
+    timeout: Duration = timedelta(seconds=60)
+
+
+class ParquetSource(Part):
+    """A Parquet file or a folder of them, at any fsspec path."""
+
+    kind: Literal["parquet"]
+    path: str
+
+
+class SqlSource(Part):
+    """A query over any SQLAlchemy URL. `:as_of` and `:since` are bound to the moment and the window's start."""
+
+    kind: Literal["sql"]
+    query: str
+    url: str | None = Field(None, description="Only for URLs without a password.")
+    url_env: str | None = Field(None, description="Environment variable that holds the URL.")
+
+    @model_validator(mode="after")
+    def _one_url_and_no_secret(self) -> "SqlSource":
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("give either url or url_env")
+        if self.url is not None and urlsplit(self.url).password:
+            raise ValueError("url holds a password; put the URL into an environment variable and name it in url_env")
+        return self
+
+
+class DuckdbSource(Part):
+    """A query that DuckDB answers, over files named in `tables` or a database file."""
+
+    kind: Literal["duckdb"]
+    query: str | None = None
+    query_file: str | None = None
+    tables: dict[str, str] = Field(default_factory=dict, description="View name to a CSV or Parquet path.")
+    database: str | None = None
+
+    @model_validator(mode="after")
+    def _one_query(self) -> "DuckdbSource":
+        if (self.query is None) == (self.query_file is None):
+            raise ValueError("give either query or query_file")
+        return self
+
+
+class SyntheticSource(Part):
+    """A seeded generator: one of ours by name, or `module:function`."""
+
+    kind: Literal["synthetic"]
+    generator: str
+    rows: int = Field(1000, ge=1)
+    seed: int = 0
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+Source = Annotated[
+    CsvSource | ParquetSource | SqlSource | DuckdbSource | HttpSource | SyntheticSource,
+    Field(discriminator="kind"),
+]
+
+
+class DataSpec(Part):
+    """The table of a model. Times without a zone are UTC."""
+
+    source: Source
+    target: str
+    time_column: str | None = None
+    id_column: str | None = None
+    group_column: str | None = Field(None, description="Rows of one group never stand on both sides of a split.")
+    window: Duration | None = Field(None, description="Rows older than as_of - window are not used.")
+    label_delay: Duration = Field(timedelta(0), description="A label is known only this long after its row.")
+
+    @model_validator(mode="after")
+    def _time_is_named(self) -> "DataSpec":
+        if self.time_column is None and (self.window is not None or self.label_delay):
+            raise ValueError("window and label_delay need a time_column")
+        return self

@@ -1,0 +1,83 @@
+"""How a recipe is found and a model fitted."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from evergreen.spec.base import Duration, Part
+
+ParamValue = float | int | str | bool | None | tuple[Any, ...]
+
+
+class TimeSplit(Part):
+    """The newest labelled block is held out; `gap` before it is used by neither side."""
+
+    kind: Literal["time"]
+    holdout: Duration
+    gap: Duration | None = None
+
+
+class RandomSplit(Part):
+    """A share of the rows, drawn by a hash of the row, so that a row keeps its side as the table grows."""
+
+    kind: Literal["random"]
+    holdout: float = Field(0.2, gt=0, lt=1)
+    seed: int = 42
+
+
+Split = Annotated[TimeSplit | RandomSplit, Field(discriminator="kind")]
+
+
+class CrossValidation(Part):
+    """Folds follow the data: time-ordered with a time split, grouped with a group column, else stratified."""
+
+    folds: int = Field(5, ge=2, le=50)
+
+
+class Search(Part):
+    """Which recipes are tried, and where the trials run."""
+
+    kind: Literal["grid", "random", "halving"] = "grid"
+    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    workers: int | None = Field(None, ge=1, description="Trials at once; the machine's cores when left out.")
+    trials: int = Field(20, ge=1, description="How many draws `random` and `halving` start from.")
+    factor: int = Field(3, ge=2, description="`halving` keeps one in so many recipes a round.")
+    refit: Literal["best", "all"] = Field(
+        "best", description="`all` fits and logs a final model for every trial, beside its cross-validation."
+    )
+
+
+CandidateKind = Literal[
+    "logistic_regression",
+    "linear_regression",
+    "ridge",
+    "elastic_net",
+    "gradient_boosting",
+    "hist_gradient_boosting",
+    "random_forest",
+    "extra_trees",
+    "decision_tree",
+    "k_neighbors",
+    "neural_network",
+    "custom",
+]
+
+
+class Candidate(Part):
+    """An estimator with fixed `params` and, per parameter in `grid`, the values to try."""
+
+    kind: CandidateKind
+    estimator: str | None = Field(None, description="`module:Class`, for kind custom.")
+    params: dict[str, ParamValue] = Field(default_factory=dict)
+    grid: dict[str, tuple[ParamValue, ...]] = Field(default_factory=dict)
+
+
+class TrainingSpec(Part):
+    """Split, folds, search and candidates."""
+
+    split: Split
+    cross_validation: CrossValidation = CrossValidation()
+    metric: str
+    seed: int = 42
+    search: Search = Search()
+    candidates: tuple[Candidate, ...] = Field(min_length=1)

@@ -1,0 +1,35 @@
+"""A row of the ledger."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from evergreen.checks import Check
+from evergreen.gate.decision import DecisionKind, Reason
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One decision, written once and never changed.
+
+    `id` is None until written. `champion_before` and `champion_after` are versions; they are equal where the
+    champion stayed. Times are aware, in UTC: `as_of` is what the run looked from, `decided_at` when it decided.
+    """
+
+    model: str
+    kind: DecisionKind
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
+    reason: Reason
+    as_of: datetime
+    decided_at: datetime
+    decided_by: str
+    training_key: str | None = None
+    snapshot: str | None = None
+    spec_digest: str | None = None
+    code: str | None = None
+    mlflow_run: str | None = None
+    flow_run: str | None = None
+    version: int | None = None
+    champion_before: int | None = None
+    champion_after: int | None = None
+    id: int | None = None

@@ -1,0 +1,78 @@
+"""Recipes, trials and fitted models as small values; arrays and models stay on disk."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One estimator with all its parameters: what a trial tries.
+
+    `encoding` says which preprocessing it reads: `scaled`, `imputed` or `native` (see evergreen.features).
+    """
+
+    candidate: int
+    kind: str
+    params: dict[str, Any]
+    encoding: str
+    estimator: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Short and readable: `logistic_regression C=0.1 solver=lbfgs`."""
+        values = " ".join(f"{key}={value}" for key, value in self.params.items())
+        return f"{self.kind} {values}".strip()
+
+
+@dataclass(frozen=True)
+class RowSplit:
+    """Positions of training and holdout rows, stored beside each other in the file at `path` (npz).
+
+    Only labelled rows are on either side. Times are aware, in UTC; None with a random split.
+    """
+
+    path: str
+    train_rows: int
+    holdout_rows: int
+    train_until: datetime | None = None
+    holdout_from: datetime | None = None
+    holdout_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Encoded folds of one encoding: a folder with float32 matrices, ready to be mapped into memory."""
+
+    path: str
+    encoding: str
+    folds: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """Scores of a recipe over the folds. `score` is oriented by `greater_is_better` of the training metric."""
+
+    recipe: Recipe
+    metric: str
+    scores: tuple[float, ...]
+    mean: float
+    std: float
+    seconds: float
+    rows: int
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A pipeline fitted on all training rows, saved at `path`; `digest` is the sha256 of that file."""
+
+    recipe: Recipe
+    path: str
+    digest: str
+    train_rows: int
+    seconds: float
+    classes: tuple[str, ...] = ()
+    reused: bool = False
+    notes: tuple[str, ...] = field(default=())
