@@ -39,6 +39,21 @@ class Settings:
         )
 
     @property
+    def store_file(self) -> Path | None:
+        """The store's file where it is SQLite; None where it is a server.
+
+        >>> Settings.from_environment({"EVERGREEN_STORE_URL": "postgresql://db/evergreen"}).store_file is None
+        True
+        """
+        prefix = "sqlite:///"
+        return Path(self.store_url.removeprefix(prefix)) if self.store_url.startswith(prefix) else None
+
+    @property
+    def reports(self) -> Path:
+        """Reports of runs, one folder a run, for people without a tracking server at hand."""
+        return self.home / "reports"
+
+    @property
     def work(self) -> Path:
         """Scratch space of trainings, one folder a training key; safe to delete between runs."""
         return self.home / "work"

@@ -1,0 +1,110 @@
+"""`evergreen check`, `status` and `history`: look, and change nothing."""
+
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evergreen.checks import Check
+from evergreen.errors import EvergreenError
+from evergreen.settings import Settings
+from evergreen.spec import find_spec, load_spec
+from evergreen.store.ledger import Ledger
+
+OUTCOME_STYLES = {"PASS": "green", "FAIL": "red", "UNKNOWN": "yellow"}
+DECISION_STYLES = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "SKIP": "dim"}
+
+
+def check_model(model: str, as_of: datetime, settings: Settings) -> int:
+    """Apply a spec's rules to its data; the exit code is 0 where all pass and 1 where one does not."""
+    from evergreen.stages.load import inspect_data
+
+    console = Console()
+    spec = load_spec(find_spec(settings.configs, model))
+    snapshot, validation = inspect_data(spec, as_of, settings)
+    console.print(f"{escape(model)}: {snapshot.rows:,} rows, {snapshot.labelled:,} of them labelled", highlight=False)
+    console.print(f"snapshot {snapshot.digest[:12]}", highlight=False)
+    print_checks(console, (*validation.checks, *validation.warnings))
+    return 0 if validation.passed else 1
+
+
+def print_checks(console: Console, checks: tuple[Check, ...]) -> None:
+    """The checks as a table, coloured by outcome."""
+    table = Table("check", "value", "bound", "outcome", "why", box=None, pad_edge=False)
+    for check in checks:
+        style = OUTCOME_STYLES[check.outcome]
+        value = "–" if check.value is None else f"{check.value:.4g}"
+        table.add_row(escape(check.name), value, check.bound, f"[{style}]{check.outcome}[/]", escape(check.why))
+    console.print(table)
+
+
+def show_status(settings: Settings) -> None:
+    """One line a spec; a spec that cannot be read says so in its line."""
+    console = Console()
+    files = sorted(settings.configs.glob("*.yaml"))
+    if not files:
+        console.print(f"no specs in {settings.configs}; evergreen init writes one")
+        return
+    ledger = _ledger(settings)
+    table = Table("spec", "model", "champion", "since", "last decision", "as of", "decided", box=None, pad_edge=False)
+    for file in files:
+        try:
+            name = load_spec(file).model
+        except EvergreenError as error:
+            table.add_row(file.stem, f"[red]{escape(str(error).splitlines()[0])}[/red]")
+            continue
+        table.add_row(file.stem, name, *(_status_of(name, ledger) if ledger else ("no runs yet",)))
+    console.print(table)
+
+
+def show_history(model: str, at: datetime | None, limit: int, settings: Settings) -> None:
+    """Decisions of a model, newest first; with `at` the champion of that moment and why it was."""
+    console = Console()
+    name = load_spec(find_spec(settings.configs, model)).model
+    ledger = _ledger(settings)
+    entries = ledger.entries(name, limit) if ledger else ()
+    if ledger is None or not entries:
+        console.print(f"{name}: no decisions yet; evergreen run {model}", highlight=False)
+        return
+    if at is not None:
+        _show_champion_at(console, name, at, ledger)
+        return
+    table = Table("#", "decided", "as of", "reason", "decision", "version", "champion", "why", box=None, pad_edge=False)
+    for entry in entries:
+        style = DECISION_STYLES[entry.kind]
+        champion = f"{entry.champion_before or '–'} → {entry.champion_after or '–'}"
+        moments = (f"{entry.decided_at:%Y-%m-%d %H:%M}", f"{entry.as_of:%Y-%m-%d}")
+        kind, why = f"[{style}]{entry.kind}[/]", escape("; ".join(entry.reasons))
+        table.add_row(str(entry.id), *moments, entry.reason, kind, str(entry.version or "–"), champion, why)
+    console.print(table)
+
+
+def _ledger(settings: Settings) -> Ledger | None:
+    """The ledger, or None where this home has never had one: looking must not create a database."""
+    file = settings.store_file
+    return None if file is not None and not file.exists() else Ledger(settings.store_url)
+
+
+def _status_of(model: str, ledger: Ledger) -> tuple[str, ...]:
+    crowns, entries = ledger.history(model), ledger.entries(model, 1)
+    crowned = (str(crowns[-1].version), f"{crowns[-1].at:%Y-%m-%d %H:%M}") if crowns else ("–", "–")
+    if not entries:
+        return (*crowned, "no runs yet")
+    last = entries[0]
+    style = DECISION_STYLES[last.kind]
+    return (*crowned, f"[{style}]{last.kind}[/]", f"{last.as_of:%Y-%m-%d}", f"{last.decided_at:%Y-%m-%d %H:%M}")
+
+
+def _show_champion_at(console: Console, model: str, at: datetime, ledger: Ledger) -> None:
+    found = ledger.champion_at(model, at)
+    if found is None:
+        console.print(f"{model}: no champion at {at:%Y-%m-%d %H:%M} UTC")
+        return
+    version, entry = found
+    console.print(
+        f"{model}: version {version} was champion at {at:%Y-%m-%d %H:%M} UTC, by decision {entry.id} "
+        f"of {entry.decided_at:%Y-%m-%d %H:%M} ({entry.reason}, {entry.decided_by})",
+        highlight=False,
+    )
+    print_checks(console, entry.checks)
