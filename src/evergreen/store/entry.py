@@ -13,6 +13,7 @@ class LedgerEntry:
 
     `id` is None until written. `champion_before` and `champion_after` are versions; they are equal where the
     champion stayed. Times are aware, in UTC: `as_of` is what the run looked from, `decided_at` when it decided.
+    `model_digest` is the digest of the model artifact of `version`: nothing else is loaded under that version.
     """
 
     model: str
@@ -33,3 +34,14 @@ class LedgerEntry:
     champion_before: int | None = None
     champion_after: int | None = None
     id: int | None = None
+    model_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Crown:
+    """A version became champion of a model, `at` an aware moment in UTC, by a decision."""
+
+    decision_id: int
+    model: str
+    version: int
+    at: datetime

@@ -1,0 +1,111 @@
+"""The ledger: every decision, written once; and which version was champion since when."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from evergreen.errors import IntegrityError
+from evergreen.gate.decision import DecisionKind
+from evergreen.store.database import answering, open_engine, prepare
+from evergreen.store.entry import Crown, LedgerEntry
+from evergreen.store.rows import to_crown, to_entry, to_row
+from evergreen.store.tables import champions, decisions
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger in the database at `url`. Building one opens nothing.
+
+    Every method raises UnavailableError where the database does not answer or is locked, and IntegrityError where it
+    is not a store: an empty answer always means that there is nothing.
+    """
+
+    url: str
+
+    def prepare(self) -> None:
+        """Create the database or migrate it to what this version of Evergreen needs."""
+        prepare(self._engine, self.url)
+
+    def record(self, entry: LedgerEntry) -> LedgerEntry:
+        """Write a decision in one transaction; what comes back carries its id."""
+        if entry.id is not None:
+            raise ValueError(f"decision {entry.id} is in the ledger already")
+        with answering(self.url), self._engine.begin() as connection:
+            written = connection.execute(sa.insert(decisions).values(to_row(entry)))
+            assert written.inserted_primary_key is not None
+            return replace(entry, id=int(written.inserted_primary_key[0]))
+
+    def entry(self, decision_id: int) -> LedgerEntry | None:
+        """The decision with this id; None where there is none."""
+        return next(iter(self._entries(decisions.c.id == decision_id)), None)
+
+    def entries(self, model: str, limit: int = 50) -> tuple[LedgerEntry, ...]:
+        """The newest decisions on a model, newest first."""
+        return self._entries(decisions.c.model == model, limit=limit)
+
+    def twin(self, model: str, training_key: str) -> LedgerEntry | None:
+        """The newest decision on exactly this training, apart from SKIP: a run that trained nothing decided nothing."""
+        c = decisions.c
+        rule = (c.model == model) & (c.training_key == training_key) & (c.kind != DecisionKind.SKIP.value)
+        return next(iter(self._entries(rule, limit=1)), None)
+
+    def unfinished(self, model: str) -> tuple[LedgerEntry, ...]:
+        """PROMOTE decisions whose effect nobody confirmed, oldest first.
+
+        One that a later promotion has overtaken is not among them: finishing it would undo the later one.
+        """
+        later = sa.select(sa.func.max(champions.c.decision_id)).where(champions.c.model == model).scalar_subquery()
+        c = decisions.c
+        promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
+        return self._entries(promoted & (c.id > sa.func.coalesce(later, 0)))[::-1]
+
+    def crown(self, decision_id: int, model: str, version: int, at: datetime) -> None:
+        """Append to the champion history that this decision took effect. Twice is once; the first moment stays.
+
+        Raises IntegrityError where the decision crowned another version.
+        """
+        values = {"decision_id": decision_id, "model": model, "version": version, "at": at}
+        with answering(self.url), self._engine.begin() as connection:
+            connection.execute(_insert_if_absent(self._engine.dialect.name, values))
+            query = sa.select(champions.c.model, champions.c.version).where(champions.c.decision_id == decision_id)
+            crowned = tuple(connection.execute(query).one())
+            if crowned != (model, version):
+                raise IntegrityError(f"decision {decision_id} crowned {crowned[0]} {crowned[1]}, not {model} {version}")
+
+    def champion_at(self, model: str, moment: datetime) -> tuple[int, LedgerEntry] | None:
+        """The version that was champion at a moment and the decision that made it so; None before the first one."""
+        rule = (champions.c.model == model) & (champions.c.at <= moment)
+        query = sa.select(champions).where(rule).order_by(champions.c.at.desc(), champions.c.id.desc()).limit(1)
+        crowns = self._crowns(query)
+        if not crowns:
+            return None
+        entry = self.entry(crowns[0].decision_id)
+        assert entry is not None, "a foreign key holds every crown to its decision"
+        return crowns[0].version, entry
+
+    def history(self, model: str) -> tuple[Crown, ...]:
+        """Every champion a model has had, oldest first."""
+        return self._crowns(sa.select(champions).where(champions.c.model == model).order_by(champions.c.id))
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return open_engine(self.url)
+
+    def _entries(self, rule: Any, limit: int | None = None) -> tuple[LedgerEntry, ...]:
+        query = sa.select(decisions).where(rule).order_by(decisions.c.id.desc()).limit(limit)
+        with answering(self.url), self._engine.connect() as connection:
+            return tuple(to_entry(row) for row in connection.execute(query).mappings())
+
+    def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
+        with answering(self.url), self._engine.connect() as connection:
+            return tuple(to_crown(row) for row in connection.execute(query).mappings())
+
+
+def _insert_if_absent(dialect: str, values: dict[str, Any]) -> sa.Insert:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(champions).values(values).on_conflict_do_nothing(index_elements=["decision_id"])

@@ -1,0 +1,76 @@
+"""The tables of the store, as queries see them; the migrations build them and make them immutable."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+HEAD = "0001"
+"""The newest migration: a store at it needs none."""
+
+VERSION_TABLE = "evergreen_migrations"
+"""Not Alembic's own name, so that the store can share a database with MLflow, which migrates with Alembic too."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept as UTC. A naive one is refused: nobody could say later what it meant."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """To UTC; without the zone where the database keeps none."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone; the store takes aware times only")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData()
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("checks", sa.JSON, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("as_of", UtcDateTime, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("training_key", sa.Text),
+    sa.Column("snapshot", sa.Text),
+    sa.Column("spec_digest", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Column("mlflow_run", sa.Text),
+    sa.Column("flow_run", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("champion_before", sa.Integer),
+    sa.Column("champion_after", sa.Integer),
+    sa.Column("model_digest", sa.Text),
+    sa.Index("decisions_by_model", "model", "id"),
+    sa.Index("decisions_by_training_key", "model", "training_key"),
+    sqlite_autoincrement=True,
+)
+
+champions = sa.Table(
+    "champions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("decision_id", sa.Integer, sa.ForeignKey("decisions.id"), nullable=False, unique=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index("champions_by_model", "model", "at"),
+    sqlite_autoincrement=True,
+)
