@@ -36,13 +36,13 @@ class Sums:
 
 @dataclass(frozen=True)
 class Ordered:
-    """A metric that needs the rows sorted: `prepare` sorts once and returns a function of integer row weights."""
+    """A metric that needs the rows sorted: `prepare` sorts once and returns a function of how often each row counts."""
 
-    prepare: Callable[[Outputs], Callable[[IntArray], float]]
+    prepare: Callable[[Outputs], Callable[[FloatArray], float]]
 
     def value(self, outputs: Outputs) -> float:
         """The metric over all rows once."""
-        return self.prepare(outputs)(np.ones(len(outputs.y), dtype=np.int64))
+        return self.prepare(outputs)(np.ones(len(outputs.y)))
 
 
 @dataclass(frozen=True)
@@ -139,4 +139,4 @@ def measure(metric: Metric, outputs: Outputs) -> float | None:
     if not len(outputs.y):
         return None
     value = metric.statistic.value(outputs)
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None

@@ -35,6 +35,14 @@ class Numbers:
 Outputs = Labels | Numbers
 
 
+def take(outputs: Outputs, rows: npt.NDArray[Any]) -> Outputs:
+    """The outputs of some rows, given by position or mask."""
+    if isinstance(outputs, Numbers):
+        return Numbers(outputs.y[rows], outputs.predicted[rows])
+    matrix = None if outputs.probabilities is None else outputs.probabilities[rows]
+    return Labels(outputs.y[rows], outputs.predicted[rows], outputs.classes, matrix)
+
+
 def label_outputs(y: Any, predictions: Any, probabilities: Any, classes: Sequence[str]) -> Labels:
     """Encode labels. A label that is not among `classes` becomes a class of its own, of probability 0.
 

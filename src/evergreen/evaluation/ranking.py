@@ -1,4 +1,4 @@
-"""Metrics that need the rows in order. Sorted once, then evaluated for any integer row weights.
+"""Metrics that need the rows in order. Sorted once, then evaluated for any whole row weights.
 
 Scores that are equal share a step of the curve, as in scikit-learn.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from evergreen.evaluation.outputs import FloatArray, IntArray, Labels, Numbers, Outputs
 
-Weighted = Callable[[IntArray], float]
+Weighted = Callable[[FloatArray], float]
 Steps = tuple[FloatArray, FloatArray]
 Curve = Callable[[Steps], float]
 
@@ -37,7 +37,7 @@ def median_absolute_error(outputs: Outputs) -> Weighted:
     order = np.argsort(errors, kind="stable")
     ranked = errors[order]
 
-    def weigh(weights: IntArray) -> float:
+    def weigh(weights: FloatArray) -> float:
         cumulated = np.cumsum(weights[order])
         if not np.isfinite(ranked).all() or not len(ranked) or cumulated[-1] == 0:
             return np.nan
@@ -74,10 +74,10 @@ def _prepare_class(positive: np.ndarray, scores: FloatArray) -> tuple[np.ndarray
     return positive[order], order, starts
 
 
-def _weigh_classes(curve: Curve, parts: list[tuple[np.ndarray, IntArray, IntArray]], weights: IntArray) -> float:
+def _weigh_classes(curve: Curve, parts: list[tuple[np.ndarray, IntArray, IntArray]], weights: FloatArray) -> float:
     total = share = 0.0
     for positive, order, starts in parts:
-        ranked = weights[order].astype(np.float64)
+        ranked = weights[order]
         hits = np.add.reduceat(ranked * positive, starts)
         rows = hits.sum()
         # A class that this resample lacks has no curve and no rows to weigh it with.
