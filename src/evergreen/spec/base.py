@@ -26,7 +26,10 @@ def parse_duration(text: Any) -> Any:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", str(text).strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration; write a number and one of s, m, h, d, w, such as 30d")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        raise ValueError(f"{text!r} is longer than time can be counted") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -35,11 +38,11 @@ def format_duration(value: timedelta) -> str:
     >>> format_duration(timedelta(days=30)), format_duration(timedelta(hours=12))
     ('30d', '12h')
     """
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+    for unit, size in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
+        if value % size == timedelta(0):
+            return f"{value // size}{unit}"
+    digits = f"{value // timedelta(seconds=1)}.{value.microseconds:06}"
+    return f"{digits.rstrip('0').rstrip('.')}s"
 
 
 Duration = Annotated[

@@ -12,6 +12,7 @@ from evergreen.errors import SpecError
 from evergreen.spec.model import ModelSpec
 
 Location = tuple[str | int, ...]
+_DEEPEST = 40
 
 
 def load_spec(path: Path) -> ModelSpec:
@@ -66,6 +67,8 @@ def _read(path: Path) -> tuple[Any, dict[Location, int]]:
 
 
 def _collect_lines(path: Path, node: yaml.Node, at: Location, lines: dict[Location, int]) -> None:
+    if len(at) > _DEEPEST:
+        raise SpecError(f"{path}:{node.start_mark.line + 1}: is nested too deep; does an alias name itself?")
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -74,9 +77,8 @@ def _collect_lines(path: Path, node: yaml.Node, at: Location, lines: dict[Locati
         for key, value in node.value:
             location = (*at, key.value)
             if location in lines:
-                raise SpecError(
-                    f"{path}:{key.start_mark.line + 1}: {_dotted(location)} stands twice, first in line {lines[location]}"
-                )
+                where, first = f"{path}:{key.start_mark.line + 1}", lines[location]
+                raise SpecError(f"{where}: {_dotted(location)} stands twice, first in line {first}")
             lines[location] = key.start_mark.line + 1
             _collect_lines(path, value, location, lines)
 

@@ -1,0 +1,229 @@
+import copy
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evergreen.errors import SpecError
+from evergreen.spec import ModelSpec, find_spec, load_spec
+
+EXAMPLE = """\
+model: churn
+task: classification
+owner: crm-team@example.com
+data:
+  source: {kind: csv, path: data/churn.csv}
+  target: churn
+  time_column: observed_at
+  id_column: customer_id
+  window: 365d
+  label_delay: 30d
+schema:
+  rows: {at_least: 500}
+  columns:
+    quantity: {type: integer, min: 0, max_null_share: 0.05}
+    plan: {type: category, allowed: [basic, plus, pro], unseen: warn}
+features:
+  derive:
+    - {name: total_spend, kind: product, of: [quantity, price]}
+    - {name: days_since_last, kind: days_since, of: last_purchase}
+  numeric: [quantity, price, total_spend, days_since_last]
+  categorical: [plan, region]
+training:
+  split: {kind: time, holdout: 30d}
+  cross_validation: {folds: 5}
+  metric: f1_weighted
+  search: {kind: grid, runner: threads}
+  candidates:
+    - {kind: logistic_regression, grid: {C: [0.01, 1, 100], solver: [liblinear, lbfgs]}}
+    - {kind: gradient_boosting, params: {n_estimators: 200}}
+drift: {max_share: 0.5, columns: {price: {method: wasserstein, threshold: 0.1}}}
+gates:
+  absolute: {accuracy: {at_least: 0.90}, latency_p95_ms: {at_most: 50}}
+  against_champion: {metric: f1_weighted, margin: 0.005}
+  slices: {by: [region], margin: 0.01}
+promotion: {mode: automatic}
+schedule: {cron: "0 6 * * 1", timezone: Europe/Berlin}
+notify: [{kind: webhook, url_env: ALERT_WEBHOOK_URL}]
+"""
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "churn.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def message(path: Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    return str(caught.value)
+
+
+def values() -> dict[str, Any]:
+    return copy.deepcopy(yaml.safe_load(EXAMPLE))
+
+
+def test_the_example_parses(write: Callable[[str], Path]) -> None:
+    spec = load_spec(write(EXAMPLE))
+
+    assert spec.data.label_delay == timedelta(days=30)
+    assert spec.time_ordered
+    assert spec.raw_inputs == ("quantity", "price", "last_purchase", "observed_at", "plan", "region")
+    assert spec.column_types == {
+        "quantity": "integer",
+        "price": "number",
+        "last_purchase": "datetime",
+        "observed_at": "datetime",
+        "plan": "category",
+        "region": "category",
+        "customer_id": "text",
+        "churn": "category",
+    }
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_spec_that_ships_loads(path: Path) -> None:
+    assert load_spec(path).features.columns
+
+
+def test_a_spec_survives_being_written_out_again(write: Callable[[str], Path]) -> None:
+    spec = load_spec(write(EXAMPLE))
+
+    again = load_spec(write(yaml.safe_dump(spec.model_dump(mode="json", by_alias=True))))
+
+    assert again == spec
+    assert again.digest == spec.digest
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "expected"),
+    [
+        ("target: churn", "targets: churn", 6, "data.targets: unknown key; did you mean target? choose one of"),
+        ("target: churn", "targets: churn", 4, "data.target: is missing"),
+        ("task: classification", "task: clasification", 2, "task: unknown 'clasification'; did you mean classif"),
+        ("kind: csv", "kind: cvs", 5, "data.source.kind: unknown 'cvs'; did you mean csv? choose one of csv, parquet"),
+        ("kind: csv, ", "", 5, "data.source.kind: is missing"),
+        ("kind: csv", "kind: parquet, seperator: x", 5, "data.source.seperator: unknown key; choose one of kind, path"),
+        ("kind: grid", "kind: gird", 26, "training.search.kind: unknown 'gird'; did you mean grid?"),
+        ("kind: gradient_boosting", "kind: xgb", 29, "training.candidates.1.kind: unknown 'xgb'; choose one of"),
+        ("kind: product", "kind: produkt", 18, "features.derive.0.kind: unknown 'produkt'; did you mean product?"),
+        ("holdout: 30d", "holdout: 30 days", 23, "training.split.holdout: '30 days' is no duration; write a number"),
+        ("window: 365d", "window: soon", 9, "data.window: 'soon' is no duration"),
+        ("max_null_share: 0.05", "max_null_share: 5", 14, "schema.columns.quantity.max_null_share: "),
+        ("type: integer", "type: int", 14, "schema.columns.quantity.type: unknown 'int'; did you mean integer?"),
+        ("method: wasserstein", "method: emd", 30, "drift.columns.price.method: unknown 'emd'; choose one of ks"),
+        ("{at_least: 0.90}", "{}", 32, "gates.absolute.accuracy: give at_least, at_most or both"),
+        ("folds: 5", "folds: 1", 24, "training.cross_validation.folds: "),
+        ("mode: automatic", "mode: auto", 35, "promotion.mode: unknown 'auto'; did you mean automatic?"),
+        ("model: churn", "model: 9 lives", 1, "model: "),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_key_and_choices(
+    write: Callable[[str], Path], right: str, wrong: str, line: int, expected: str
+) -> None:
+    path = write(EXAMPLE.replace(right, wrong))
+
+    assert f"{path}:{line}: {expected}" in message(path)
+
+
+def test_every_mistake_is_told_at_once(write: Callable[[str], Path]) -> None:
+    path = write(EXAMPLE.replace("folds: 5", "folds: 1").replace("kind: cvs", "").replace("type: integer", "type: int"))
+
+    assert len(message(path).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"data": {"time_column": None}}, "window and label_delay need a time_column"),
+        ({"data": {"time_column": None, "window": None, "label_delay": "0d"}}, "training.split: kind time needs"),
+        ({"features": {"numeric": ["quantity", "churn"]}}, "the target 'churn' is among the features"),
+        ({"features": {"numeric": [], "categorical": []}}, "name at least one column"),
+        ({"features": {"categorical": ["plan", "quantity"]}}, "'quantity' is both numeric and categorical"),
+        (
+            {"features": {"derive": [{"name": "a", "kind": "ratio", "of": ["x", "y", "z"]}]}},
+            "exactly two columns",
+        ),
+        ({"drift": {"columns": {"prize": {"method": "ks", "threshold": 0.1}}}}, "drift.columns: 'prize' is no feature"),
+        ({"schema": {"columns": {"plan": {"type": "category", "min": 0}}}}, "min and max are for integer and number"),
+        ({"schema": {"columns": {"quantity": {"type": "integer", "allowed": ["1"]}}}}, "allowed is for category"),
+        ({"schema": {"columns": {"quantity": {"type": "integer", "min": 5, "max": 1}}}}, "min 5 is above max 1"),
+        (
+            {"data": {"source": {"kind": "sql", "query": "q", "url": "postgresql://me:secret@db/x"}}},
+            "url holds a password; put the URL into an environment variable",
+        ),
+        ({"data": {"source": {"kind": "sql", "query": "q"}}}, "give either url or url_env"),
+        ({"data": {"source": {"kind": "duckdb"}}}, "give either query or query_file"),
+    ],
+)
+def test_contradictions_are_refused(
+    write: Callable[[str], Path], change: dict[str, dict[str, Any]], expected: str
+) -> None:
+    spec = values()
+    for part, keys in change.items():
+        spec[part] = {**spec[part], **keys}
+
+    assert expected in message(write(yaml.safe_dump(spec)))
+
+
+def test_a_password_in_a_url_is_not_repeated_in_the_message(write: Callable[[str], Path]) -> None:
+    spec = values()
+    spec["data"]["source"] = {"kind": "sql", "query": "q", "url": "postgresql://me:hunter2@db/x"}
+
+    assert "hunter2" not in message(write(yaml.safe_dump(spec)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "is empty or no mapping; a spec starts with `model:`"),
+        ("- a\n- b\n", "is empty or no mapping"),
+        ("model: churn\nmodel: other\n", ":2: model stands twice, first in line 1"),
+        ("data:\n  target: a\n  target: b\n", ":3: data.target stands twice, first in line 2"),
+        ("model: [churn\n", "is not valid YAML"),
+        ("model: churn\n\ttask: x\n", ":2: is not valid YAML"),
+        ("model: &a [*a]\n", ":1: is nested too deep; does an alias name itself?"),
+    ],
+)
+def test_a_file_that_is_no_spec_is_refused(write: Callable[[str], Path], text: str, expected: str) -> None:
+    assert expected in message(write(text))
+
+
+def test_a_missing_file_and_a_binary_one_are_user_errors(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    assert "cannot be read" in message(tmp_path / "none.yaml")
+    assert "is not UTF-8 text" in message(binary)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("churm", "did you mean churn?"), ("sales", "there are: churn"), ("churn", None)],
+)
+def test_an_unknown_model_suggests_the_ones_there_are(
+    write: Callable[[str], Path], text: str, expected: str | None
+) -> None:
+    path = write(EXAMPLE)
+    if expected is None:
+        assert find_spec(path.parent, text) == path
+        return
+    with pytest.raises(SpecError, match=r"no spec for model") as caught:
+        find_spec(path.parent, text)
+    assert expected in str(caught.value)
+
+
+def test_a_spec_is_frozen(write: Callable[[str], Path]) -> None:
+    spec: ModelSpec = load_spec(write(EXAMPLE))
+
+    with pytest.raises(ValueError, match="frozen"):
+        spec.task = "regression"  # type: ignore[misc]
