@@ -39,13 +39,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """One slice of the holdout, both models. Values are None where the metric cannot be computed."""
+    """One slice of the holdout, both models. Values are None where the metric cannot be computed.
+
+    `difference` is oriented, positive is better; `lower` and `upper` are its interval, None where the slice has too few
+    rows or blocks for one.
+    """
 
     column: str
     value: str
     rows: int
     challenger: float | None
     champion: float | None
+    difference: float | None = None
+    lower: float | None = None
+    upper: float | None = None
 
 
 @dataclass(frozen=True)
