@@ -1,0 +1,186 @@
+"""The canonical frame: the one form of a table that training, checks and serving see.
+
+integer, number and boolean are float64 with NaN, a category is a pandas `category` of texts in alphabetical order,
+datetime is datetime64[us] in UTC without a zone, text is `str`. Null is NaN or NaT, whatever stands beside it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.parse import TextRules, read_values
+from evergreen.data.paths import filesystem_of
+from evergreen.data.times import DayFirstError
+from evergreen.errors import DataError, IntegrityError, UnavailableError
+from evergreen.spec.columns import ColumnType
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_NUMERIC = ("integer", "number", "boolean")
+
+
+def canonical_frame(frame: "pd.DataFrame", types: Mapping[str, ColumnType]) -> "pd.DataFrame":
+    """Any frame with these columns, canonical; columns in the order of `types`, the index kept.
+
+    A value that cannot be read as its type is null. Raises DataError when a column is missing.
+
+    >>> import pandas as pd
+    >>> raw = pd.DataFrame({"plan": [None, 3], "price": ["1.5", " "]})
+    >>> canonical_frame(raw, {"plan": "category", "price": "number"}).dtypes.astype(str).to_dict()
+    {'plan': 'category', 'price': 'float64'}
+    """
+    import pandas as pd
+
+    missing = [name for name in types if name not in frame.columns]
+    if missing:
+        raise DataError(f"the table has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}")
+    columns = {name: _canonical(frame[name], kind) for name, kind in types.items()}
+    return pd.DataFrame(columns, index=frame.index, copy=False)
+
+
+def read_snapshot(path: str, columns: Sequence[str] | None = None, rows: "np.ndarray | None" = None) -> "pd.DataFrame":
+    """A snapshot as a canonical frame: these columns (all when None), these rows by position (all when None).
+
+    Categories are those of the whole file, whatever rows are chosen. The index counts from 0.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = snapshot_types(path)
+    names = list(types if columns is None else columns)
+    unknown = [name for name in names if name not in types]
+    if unknown:
+        raise DataError(f"{path}: the snapshot has no column {unknown[0]!r}; it has: {', '.join(types)}")
+    filesystem, inside = filesystem_of(path)
+    categories = [name for name in names if types[name] == "category"]
+    table = pq.read_table(inside, columns=names, filesystem=filesystem, read_dictionary=categories)
+    table = pa.Table.from_arrays([_sorted_codes(c) for c in table.unify_dictionaries().columns], names=names)
+    if rows is not None:
+        table = table.take(pa.array(rows))
+    numeric = pa.schema(
+        [pa.field(n, pa.float64() if types[n] in _NUMERIC else table.schema.field(n).type) for n in names]
+    )
+    table = table.cast(numeric, safe=False)
+    return table.to_pandas(self_destruct=True, split_blocks=True, ignore_metadata=True)
+
+
+def snapshot_types(path: str) -> dict[str, ColumnType]:
+    """The column types that a snapshot was taken with. Raises IntegrityError for a file that is no snapshot."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    filesystem, inside = filesystem_of(path)
+    try:
+        with filesystem.open(inside, "rb") as file:
+            metadata = pq.read_metadata(file).metadata or {}
+    except FileNotFoundError:
+        raise IntegrityError(f"{path}: the snapshot is gone; run the model again to take a new one") from None
+    except pa.ArrowInvalid as error:
+        raise IntegrityError(f"{path}: is no Parquet file ({error})") from error
+    except OSError as error:
+        raise UnavailableError(f"{path}: cannot be read ({error})") from error
+    if b"evergreen.types" not in metadata:
+        raise IntegrityError(f"{path}: is a Parquet file, but no snapshot that Evergreen wrote")
+    types: dict[str, ColumnType] = json.loads(metadata[b"evergreen.types"])
+    return types
+
+
+def _canonical(column: "pd.Series", kind: ColumnType) -> Any:
+    if kind in _NUMERIC and _is_clean_number(column, kind):
+        return column
+    if kind == "category" and _is_clean_category(column):
+        return column
+    if kind == "datetime" and str(column.dtype) == "datetime64[us]":
+        return column
+    return _to_series(_read(column, kind), kind, column)
+
+
+def _is_clean_number(column: "pd.Series", kind: ColumnType) -> bool:
+    import numpy as np
+
+    if column.dtype != np.float64:
+        return False
+    values = column.to_numpy()
+    if np.isinf(values).any():
+        return False
+    known = values if kind == "number" else values[~np.isnan(values)]
+    return kind == "number" or bool(((known == np.floor(known)) if kind == "integer" else np.isin(known, (0, 1))).all())
+
+
+def _is_clean_category(column: "pd.Series") -> bool:
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    texts = column.cat.categories
+    return (
+        texts.dtype == "str"
+        and not column.cat.ordered
+        and texts.is_monotonic_increasing
+        and all(text and text == text.strip() for text in texts)
+    )
+
+
+def _read(column: "pd.Series", kind: ColumnType) -> Any:
+    import pyarrow as pa
+
+    array = _to_arrow(column)
+    try:
+        return read_values(array, kind).values
+    except DayFirstError:
+        return read_values(array, kind, TextRules(day_first=True)).values
+    except pa.ArrowException as error:
+        raise DataError(f"column {column.name!r} ({array.type}) cannot be read as {kind}: {error}") from error
+
+
+def _to_arrow(column: "pd.Series") -> Any:
+    """A column as Arrow; one of mixed Python objects, as requests bring them, as text."""
+    import pyarrow as pa
+
+    try:
+        array = pa.Array.from_pandas(column)
+    except (pa.ArrowException, TypeError, OverflowError):
+        array = pa.array([_text(value) for value in column], pa.string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _text(value: Any) -> str | None:
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _to_series(values: Any, kind: ColumnType, like: "pd.Series") -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    if kind in _NUMERIC:
+        values = values.cast(pa.float64(), safe=False)
+    if kind == "category":
+        values = _sorted_codes(values.dictionary_encode())
+    if kind == "text":
+        return pd.Series(values.to_pandas(), dtype="str").set_axis(like.index)
+    return values.to_pandas().set_axis(like.index)
+
+
+def _sorted_codes(column: Any) -> Any:
+    """A dictionary column with its categories in alphabetical order; any other column as it is."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return column
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if not chunks:
+        return column
+    order = pc.sort_indices(chunks[0].dictionary)
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+    categories, ranks = chunks[0].dictionary.take(order), pa.array(rank)
+    coded = [pa.DictionaryArray.from_arrays(ranks.take(chunk.indices), categories) for chunk in chunks]
+    return pa.chunked_array(coded) if isinstance(column, pa.ChunkedArray) else coded[0]

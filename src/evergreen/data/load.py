@@ -1,0 +1,66 @@
+"""Take a snapshot: stream a source into an immutable Parquet file that holds what a run may see, and no more."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from evergreen.data.parse import TextRules
+from evergreen.data.snapshot import Snapshot
+from evergreen.data.sources import Request, open_source
+from evergreen.data.table import MonthFirstError, Period, TableReader, with_day_first
+from evergreen.data.write import SnapshotWriter, describe, publish, unfinished_file, verify_digest
+from evergreen.errors import DataError
+from evergreen.spec.columns import ColumnType
+from evergreen.spec.data import DataSpec
+
+__all__ = ["take_snapshot", "verify_digest"]
+
+
+def take_snapshot(data: DataSpec, types: Mapping[str, ColumnType], as_of: datetime, root: str) -> Snapshot:
+    """The rows of `data.source` as one sees them at `as_of`, under `<root>/<digest>.parquet`.
+
+    `types` names the columns to read. Rows later than `as_of`, or older than the window, are left out, and labels
+    younger than the label delay are null. The same rows give the same file, which is then not written again.
+    Raises DataError when the source is not what the spec says or holds no row of that time, UnavailableError when
+    it does not answer; neither leaves a file behind.
+    """
+    period = Period.looking_back(data.time_column, data.target, as_of, data.window, data.label_delay)
+    day_first: tuple[str, ...] = ()
+    while True:
+        try:
+            return _take(data, types, period, day_first, root)
+        except MonthFirstError as found:
+            day_first = (*day_first, found.column)
+
+
+def _take(
+    data: DataSpec, types: Mapping[str, ColumnType], period: Period, day_first: tuple[str, ...], root: str
+) -> Snapshot:
+    with open_source(data.source, Request(types, period.as_of, period.since)) as stream, unfinished_file(root) as path:
+        rules: dict[str, TextRules] = dict.fromkeys(types, stream.rules)
+        for column in day_first:
+            rules = with_day_first(rules, column)
+        reader = TableReader(types, period, rules)
+        with SnapshotWriter(path, types) as writer:
+            for batch in stream.batches:
+                writer.write(reader.read(batch))
+            writer.describe(describe(types, period.target, period.column, reader.faults))
+        if not reader.rows_kept:
+            raise DataError(_empty(stream.where, period, reader))
+        final, digest = publish(path, root)
+    first, last = (moment.replace(tzinfo=UTC) for moment in reader.kept) if reader.kept else (None, None)
+    as_of = period.as_of.replace(tzinfo=UTC)
+    return Snapshot(final, digest, reader.rows_kept, reader.labelled, as_of, first, last, reader.faults)
+
+
+def _empty(where: str, period: Period, reader: TableReader) -> str:
+    if not reader.rows_read:
+        return f"{where}: holds no rows"
+    if reader.seen is None:
+        return f"{where}: no value of the time column {period.column!r} can be read as a time; see {reader.faults}"
+    since = f" and after {period.since:%Y-%m-%d %H:%M} (data.window)" if period.since else ""
+    first, last = reader.seen
+    return (
+        f"{where}: no row has {period.column} at or before as_of {period.as_of:%Y-%m-%d %H:%M}{since}; "
+        f"its {reader.rows_read} rows reach from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC: "
+        "choose another --as-of, or a longer window"
+    )

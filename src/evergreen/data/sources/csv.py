@@ -1,0 +1,221 @@
+"""CSV files: plain, .gz or .zip, streamed with Arrow's reader."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from evergreen.data.parse import FALSE_TEXTS, TRUE_TEXTS, TextRules
+from evergreen.data.paths import filesystem_of, locate, require_file
+from evergreen.data.sources.stream import Request, Stream, require_columns
+from evergreen.errors import DataError
+from evergreen.spec.columns import ColumnType
+from evergreen.spec.data import CsvSource, HttpSource
+
+_SAMPLE = 1 << 18
+_BLOCK = 8 << 20
+_SEPARATORS = ",;\t|"
+_CONVERSION = re.compile(r"In CSV column #(\d+): .*CSV conversion error to (?!string)", re.DOTALL)
+
+Opener = Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a file's first lines tell."""
+
+    separator: str
+    header: tuple[str, ...]
+
+
+@contextmanager
+def open_stream(source: CsvSource, request: Request) -> Iterator[Stream]:
+    """Stream a CSV file at any fsspec path."""
+    path = require_file(locate(source.path), source.path)
+    yield open_text(source, lambda: _open(path, source.path), source.path, request)
+
+
+def open_text(source: CsvSource | HttpSource, opener: Opener, where: str, request: Request) -> Stream:
+    """Stream what `opener` opens; `where` names it in messages."""
+    layout = _layout(source, opener, where)
+    require_columns(layout.header, request, where)
+    rules = TextRules(decimal=source.decimal, nulls=("", *source.null_values))
+    return Stream(where, _batches(source, opener, layout, where, request), rules)
+
+
+def find_separator(lines: Sequence[str]) -> str:
+    """The separator that cuts the first lines into the most columns of which every line has as many.
+
+    >>> find_separator(['a;b;c', '"1;5";2;3', '4;5,5;6'])
+    ';'
+    """
+
+    def score(separator: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        alike = sum(width == widths[0] for width in widths) / len(widths)
+        return (alike if widths[0] > 1 else 0.0, widths[0])
+
+    return max(_SEPARATORS, key=score)
+
+
+def _layout(source: CsvSource | HttpSource, opener: Opener, where: str) -> _Layout:
+    with opener() as file:
+        raw = file.read(_SAMPLE)
+    text = io.StringIO(_decode(raw, source.encoding, where), newline="")
+    lines = [line for line in text if line.strip()]
+    if not lines:
+        raise DataError(f"{where}: the file is empty; it needs a header line and rows")
+    if len(raw) == _SAMPLE and len(lines) > 1:
+        lines.pop()  # cut in the middle
+    separator = source.separator or find_separator(lines[:50])
+    header = tuple(name.strip() for name in next(csv.reader(lines, delimiter=separator)))
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise DataError(f"{where}: the column {twice!r} stands twice in the header; give each column its own name")
+    return _Layout(separator, header)
+
+
+def _decode(raw: bytes, encoding: str, where: str) -> str:
+    try:
+        # A character may be cut at the end of the sample, so that only errors before it count.
+        text = raw.decode("utf-8-sig" if _is_utf8(encoding) else encoding, errors="strict")
+    except UnicodeDecodeError as error:
+        if error.start < len(raw) - 4:
+            raise _not_encoded(where, encoding) from error
+        text = raw[: error.start].decode("utf-8-sig" if _is_utf8(encoding) else encoding)
+    except LookupError as error:
+        raise DataError(f"{where}: unknown encoding {encoding!r}; use utf-8, utf-16, latin-1 or cp1252") from error
+    return text
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+
+def _not_encoded(where: str, encoding: str) -> DataError:
+    return DataError(f"{where}: is not {encoding} text; set data.source.encoding, such as latin-1, cp1252 or utf-16")
+
+
+def _batches(
+    source: CsvSource | HttpSource, opener: Opener, layout: _Layout, where: str, request: Request
+) -> Iterator[Any]:
+    """Numbers are read as numbers while that works, and from the first value on that is none as text."""
+    import pyarrow as pa
+
+    typed = {name: kind for name, kind in request.types.items() if kind in ("integer", "number", "boolean")}
+    done = 0
+    while True:
+        try:
+            with opener() as file:
+                for batch in _open_csv(source, file, layout, typed, done, request):
+                    if not _exact(batch, typed):
+                        raise _InexactError
+                    done += batch.num_rows
+                    yield batch
+            break
+        except _InexactError:
+            typed = {name: kind for name, kind in typed.items() if kind != "integer"}
+        except pa.ArrowInvalid as error:
+            typed = _less_typed(typed, layout.header, error, where, source.encoding)
+        except UnicodeDecodeError as error:
+            raise _not_encoded(where, source.encoding) from error
+        except (EOFError, OSError) as error:
+            raise DataError(f"{where}: cannot be read to its end ({error})") from error
+    if not done:
+        raise DataError(f"{where}: has a header but no rows")
+
+
+class _InexactError(Exception):
+    """An integer is too large for the float64 it was read into."""
+
+
+def _exact(batch: Any, typed: dict[str, ColumnType]) -> bool:
+    import pyarrow.compute as pc
+
+    integers = [batch.column(name) for name, kind in typed.items() if kind == "integer"]
+    return all(pc.all(pc.less(pc.abs(values), 2.0**53)).as_py() is not False for values in integers)
+
+
+def _less_typed(
+    typed: dict[str, ColumnType], header: tuple[str, ...], error: Exception, where: str, encoding: str
+) -> dict[str, ColumnType]:
+    found = _CONVERSION.match(str(error))
+    if found and header[int(found[1])] in typed:
+        return {name: kind for name, kind in typed.items() if name != header[int(found[1])]}
+    if "UTF8" in str(error):
+        raise _not_encoded(where, encoding) from error
+    raise DataError(f"{where}: {error}; correct the line, or set data.source.separator") from error
+
+
+def _open_csv(
+    source: CsvSource | HttpSource,
+    file: BinaryIO,
+    layout: _Layout,
+    typed: dict[str, ColumnType],
+    done: int,
+    request: Request,
+) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    kinds: dict[ColumnType, Any] = {"integer": pa.float64(), "number": pa.float64(), "boolean": pa.bool_()}
+    types = {name: kinds[typed[name]] if name in typed else pa.string() for name in request.columns}
+    return arrow_csv.open_csv(
+        file,
+        read_options=arrow_csv.ReadOptions(
+            column_names=list(layout.header),
+            skip_rows_after_names=1 + done,
+            block_size=_BLOCK,
+            encoding="utf8" if _is_utf8(source.encoding) else source.encoding,
+        ),
+        parse_options=arrow_csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=types,
+            include_columns=request.columns,
+            null_values=list({"", *source.null_values}),
+            strings_can_be_null=True,
+            true_values=_cased(TRUE_TEXTS),
+            false_values=_cased(FALSE_TEXTS),
+            decimal_point=source.decimal,
+        ),
+    )
+
+
+def _cased(texts: Sequence[str]) -> list[str]:
+    return sorted({form for text in texts for form in (text, text.upper(), text.capitalize())})
+
+
+def _open(path: str, given: str) -> BinaryIO:
+    filesystem, inside = filesystem_of(path)
+    try:
+        return unpacked(filesystem.open(inside, "rb"), given)
+    except (IsADirectoryError, PermissionError) as error:
+        raise DataError(f"{given}: is no readable file ({error.strerror}); name a CSV file") from error
+
+
+def unpacked(file: BinaryIO, where: str) -> BinaryIO:
+    """The text inside a file that may be a .gz, or a .zip with one file in it, told by its first bytes."""
+    import gzip
+    import zipfile
+
+    magic = file.read(4)
+    file.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        return gzip.open(file)  # type: ignore[return-value]
+    if magic[:2] != b"PK":
+        return file
+    try:
+        archive = zipfile.ZipFile(file)
+        return archive.open(_only_member(archive, where))  # type: ignore[return-value]
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{where}: is a broken .zip file ({error})") from error
+
+
+def _only_member(archive: Any, where: str) -> str:
+    names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
+    if len(names) != 1:
+        raise DataError(f"{where}: holds {len(names)} files ({', '.join(names[:5])}); pack one CSV file alone")
+    return str(names[0])
