@@ -1,6 +1,6 @@
 """Recipes, trials and fitted models as small values; arrays and models stay on disk."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +52,11 @@ class Folds:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """Scores of a recipe over the folds. `score` is oriented by `greater_is_better` of the training metric."""
+    """Scores of a recipe over the folds, in the metric's own units: whether greater is better is the metric's to say.
+
+    A fold that could not be scored is NaN and not part of `mean` and `std`; without any scored fold these are NaN.
+    `rows` is what the largest fold learned from, `notes` are warnings.
+    """
 
     recipe: Recipe
     metric: str
@@ -62,6 +66,7 @@ class TrialResult:
     seconds: float
     rows: int
     reused: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,4 +80,4 @@ class FittedModel:
     seconds: float
     classes: tuple[str, ...] = ()
     reused: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,85 @@
+"""What a model depends on, as one key: the same key, the same model."""
+
+import hashlib
+import importlib.util
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import evergreen
+from evergreen.spec import ModelSpec
+from evergreen.spec.features import Custom
+from evergreen.training.files import digest_of
+
+# Distributions whose version can change what is learned from the same rows.
+_DISTRIBUTIONS = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "joblib",
+    "threadpoolctl",
+)
+
+
+def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
+    """sha256 over all that a model is made from: data, the spec as far as it trains, code and environment."""
+    return digest_of([snapshot_digest, training_digest(spec), code_digest, environment_digest])
+
+
+def training_digest(spec: ModelSpec) -> str:
+    """sha256 over what of a spec can change a model.
+
+    Where rows come from is left out, as the snapshot says what came; so are rules, gates, drift, promotion, and where
+    the trials run. What a column may contain does not train, its type does.
+    """
+    return digest_of(
+        {
+            "task": spec.task,
+            "data": spec.data.model_dump(mode="json", exclude={"source", "window", "label_delay"}),
+            "types": spec.column_types,
+            "features": spec.features.model_dump(mode="json"),
+            "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers"}}),
+        }
+    )
+
+
+def code_digest(spec: ModelSpec | None = None) -> str:
+    """sha256 over the installed package's sources and, with a spec, over the modules that it names."""
+    root = Path(evergreen.__file__).parent
+    parts = [(path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*.py"))]
+    parts += [(name, path) for name in custom_modules(spec) if (path := _source(name)) is not None]
+    return digest_of([(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in parts])
+
+
+def custom_modules(spec: ModelSpec | None) -> tuple[str, ...]:
+    """The modules of a team's own that a spec names, sorted."""
+    if spec is None:
+        return ()
+    features = [item.transformer for item in spec.features.derive if isinstance(item, Custom)]
+    estimators = [candidate.estimator for candidate in spec.training.candidates if candidate.estimator]
+    return tuple(sorted({reference.partition(":")[0] for reference in (*features, *estimators)}))
+
+
+def environment_digest() -> str:
+    """sha256 over Python's version, the machine's kind, and the libraries that can change a model."""
+    return digest_of([platform.python_version(), platform.machine(), {name: _version(name) for name in _DISTRIBUTIONS}])
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module; None for one that is built in, or not there."""
+    try:
+        found: Any = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(found.origin) if found is not None and found.origin and Path(found.origin).is_file() else None
