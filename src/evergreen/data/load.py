@@ -54,7 +54,9 @@ def _take(
 
 def _empty(where: str, period: Period, reader: TableReader) -> str:
     if not reader.rows_read:
-        return f"{where}: holds no rows"
+        return (
+            f"{where}: holds no rows (as_of {period.as_of:%Y-%m-%d %H:%M} UTC); check the source, and the query if any"
+        )
     if reader.seen is None:
         return f"{where}: no value of the time column {period.column!r} can be read as a time; see {reader.faults}"
     since = f" and after {period.since:%Y-%m-%d %H:%M} (data.window)" if period.since else ""

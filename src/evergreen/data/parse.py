@@ -51,7 +51,7 @@ def arrow_type(kind: ColumnType) -> Any:
     }.get(kind, pa.string())
 
 
-def read_values(values: Any, kind: ColumnType, rules: TextRules = TextRules()) -> Reading:  # noqa: B008
+def read_values(values: Any, kind: ColumnType, rules: TextRules | None = None) -> Reading:
     """An Arrow array read as a column type. Raises DayFirstError, see `parse_times`.
 
     >>> import pyarrow as pa
@@ -62,6 +62,7 @@ def read_values(values: Any, kind: ColumnType, rules: TextRules = TextRules()) -
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    rules = rules or TextRules()
     given = _without_nulls(_plain(values), kind, rules)
     if given.null_count == len(given):
         return Reading(pa.nulls(len(given), arrow_type(kind)), None)

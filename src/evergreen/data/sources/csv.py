@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ _SEPARATORS = ",;\t|"
 _CONVERSION = re.compile(r"In CSV column #(\d+): .*CSV conversion error to (?!string)", re.DOTALL)
 
 Opener = Callable[[], BinaryIO]
+Typed = Mapping[str, ColumnType]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _batches(
     """Numbers are read as numbers while that works, and from the first value on that is none as text."""
     import pyarrow as pa
 
-    typed = {name: kind for name, kind in request.types.items() if kind in ("integer", "number", "boolean")}
+    typed: Typed = {name: kind for name, kind in request.types.items() if kind in ("integer", "number", "boolean")}
     done = 0
     while True:
         try:
@@ -132,16 +133,14 @@ class _InexactError(Exception):
     """An integer is too large for the float64 it was read into."""
 
 
-def _exact(batch: Any, typed: dict[str, ColumnType]) -> bool:
+def _exact(batch: Any, typed: Typed) -> bool:
     import pyarrow.compute as pc
 
     integers = [batch.column(name) for name, kind in typed.items() if kind == "integer"]
     return all(pc.all(pc.less(pc.abs(values), 2.0**53)).as_py() is not False for values in integers)
 
 
-def _less_typed(
-    typed: dict[str, ColumnType], header: tuple[str, ...], error: Exception, where: str, encoding: str
-) -> dict[str, ColumnType]:
+def _less_typed(typed: Typed, header: tuple[str, ...], error: Exception, where: str, encoding: str) -> Typed:
     found = _CONVERSION.match(str(error))
     if found and header[int(found[1])] in typed:
         return {name: kind for name, kind in typed.items() if name != header[int(found[1])]}
@@ -154,7 +153,7 @@ def _open_csv(
     source: CsvSource | HttpSource,
     file: BinaryIO,
     layout: _Layout,
-    typed: dict[str, ColumnType],
+    typed: Typed,
     done: int,
     request: Request,
 ) -> Any:

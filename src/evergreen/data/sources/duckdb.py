@@ -82,9 +82,12 @@ def _ready(file: str, given: str, scratch: Path) -> str:
         return file
     target = scratch.with_suffix(".csv")
     filesystem, inside = filesystem_of(file)
-    with filesystem.open(inside, "rb") as packed, unpacked(cast(BinaryIO, packed), given) as text:
-        with target.open("wb") as plain:
-            shutil.copyfileobj(text, plain, 1 << 20)
+    with (
+        filesystem.open(inside, "rb") as packed,
+        unpacked(cast(BinaryIO, packed), given) as text,
+        target.open("wb") as plain,
+    ):
+        shutil.copyfileobj(text, plain, 1 << 20)
     return str(target)
 
 
@@ -96,8 +99,10 @@ def _batches(connection: Any, query: str, where: str, request: Request) -> Itera
     import duckdb
 
     try:
-        result = connection.execute(query, _moments(connection, query, where, request))
-        reader = result.to_arrow_reader(BATCH_ROWS)
+        answer = connection.sql(query, params=_moments(connection, query, where, request))
+        if answer is None:
+            raise DataError(f"{where}: the query answers with no table; write one SELECT")
+        reader = answer.to_arrow_reader(BATCH_ROWS)
         require_columns(reader.schema.names, request, where)
         for batch in reader:
             yield pick(batch, request.columns)

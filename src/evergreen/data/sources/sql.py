@@ -49,10 +49,10 @@ def _engine(url: "URL", where: str) -> "Engine":
     from sqlalchemy.exc import NoSuchModuleError
 
     file = url.database or ""
-    if url.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:"):
-        # SQLite would create the file and answer that there is no such table.
-        if not os.path.isfile(file):
-            raise DataError(f"{where}: there is no such file {os.path.abspath(file)}")
+    named = url.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:")
+    # SQLite would create the file and answer that there is no such table.
+    if named and not os.path.isfile(file):
+        raise DataError(f"{where}: there is no such file {os.path.abspath(file)}")
     try:
         return create_engine(url)
     except NoSuchModuleError as error:

@@ -3,7 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ class Stream:
 
     where: str
     batches: Iterator[Any]
-    rules: TextRules = TextRules()
+    rules: TextRules = field(default_factory=TextRules)
 
 
 def require_columns(present: Sequence[str], request: Request, where: str) -> None:

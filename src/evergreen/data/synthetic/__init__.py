@@ -32,4 +32,4 @@ def find_generator(name: str) -> "Generator":
         raise DataError(f"generator {name!r} cannot be imported ({error}); give module:function") from error
     if not callable(own):
         raise DataError(f"generator {name!r} is no function")
-    return own  # type: ignore[no-any-return]
+    return own

@@ -41,10 +41,10 @@ def _part(start: int, count: int, rows: int, seed: int, chosen: WideOptions) -> 
     signal = 1.2 * numbers[0] - 0.8 * numbers[1] + 0.6 * numbers[2] * numbers[3] + 0.5 * (codes[0] % 3 - 1.0)
     late = signal + draw.logistic(0, 0.8, count) > 0.5
     numbers[::5][draw.random((len(numbers[::5]), count)) < chosen.null_share] = np.nan
-    names = [f"v{i:02d}" for i in range(chosen.categories)]
+    names = pd.Index([f"v{i:02d}" for i in range(chosen.categories)])
     seconds = (chosen.end - chosen.start).total_seconds() * np.arange(start, start + count) / rows
     columns: dict[str, Any] = {f"n{i}": values for i, values in enumerate(numbers)}
     columns |= {f"c{i}": pd.Categorical.from_codes(row, categories=names) for i, row in enumerate(codes)}
     columns["event_time"] = np.datetime64(chosen.start, "us") + seconds.astype("timedelta64[s]")
-    columns["target"] = pd.Categorical.from_codes(late.astype(np.int8), categories=["no", "yes"])
+    columns["target"] = pd.Categorical.from_codes(late.astype(np.int8), categories=pd.Index(["no", "yes"]))
     return pd.DataFrame(columns, copy=False)
