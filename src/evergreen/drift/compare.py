@@ -109,7 +109,7 @@ def compare_nulls(current: Current, profile: ColumnProfile, level: float) -> Par
 
 def _compare_ordered(current: Current, profile: ColumnProfile, rule: Rule) -> Part:
     assert current.numbers is not None
-    p, d = statistics.ks(np.append(profile.counts, 0), bin_counts(current.numbers, np.array(profile.values)))
+    p, d = statistics.ks(*_ordered_cells(current.numbers, profile))
     middle = np.searchsorted(np.cumsum(profile.counts), profile.known / 2)
     detail = f"median {profile.values[middle]:.4g} → {current.numbers[(current.known - 1) // 2]:.4g}"
     if rule.method == "ks":
@@ -117,6 +117,16 @@ def _compare_ordered(current: Current, profile: ColumnProfile, rule: Rule) -> Pa
     points = np.array(profile.means or profile.values)
     moved = statistics.wasserstein(points, np.array(profile.counts), current.numbers, profile.std)
     return Part("wasserstein", moved, rule.threshold, d, detail)
+
+
+def _ordered_cells(ordered: np.ndarray, profile: ColumnProfile) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of both sides in cells of ascending values; where every value is known, the gaps are cells as well."""
+    edges, counts = np.array(profile.values), np.array(profile.counts)
+    if not profile.exact:
+        return np.append(counts, 0), bin_counts(ordered, edges)
+    sides = [np.searchsorted(ordered, edges, side="left"), np.searchsorted(ordered, edges, side="right")]
+    now = np.diff(np.stack(sides, axis=1).ravel(), prepend=0, append=len(ordered))
+    return np.append(np.stack([np.zeros_like(counts), counts], axis=1).ravel(), 0), now
 
 
 def bin_counts(ordered: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -128,7 +128,7 @@ def _profile_column(column: pd.Series, kind: ColumnType) -> ColumnProfile:
 
 def _profile_numbers(values: np.ndarray, kind: ColumnType) -> ColumnProfile:
     distinct, counts = count_numbers(values)
-    finite = values[np.isfinite(values)]
+    finite = _bounded(values[np.isfinite(values)])
     edges = np.arange(len(distinct)) if len(distinct) <= EXACT_VALUES else _edge_positions(counts)
     starts = np.append(0, edges[:-1] + 1) if len(edges) else edges
     return ColumnProfile(
@@ -157,9 +157,13 @@ def _edge_positions(counts: np.ndarray) -> np.ndarray:
 
 
 def _bin_means(distinct: np.ndarray, counts: np.ndarray, starts: np.ndarray) -> tuple[float, ...]:
-    # An infinity would make the mean of its bin NaN where the other infinity is in it, too.
-    bounded = np.clip(distinct, -1e100, 1e100)
-    return tuple((np.add.reduceat(bounded * counts, starts) / np.add.reduceat(counts, starts)).tolist())
+    sums = np.add.reduceat(_bounded(distinct) * counts, starts)
+    return tuple((sums / np.add.reduceat(counts, starts)).tolist())
+
+
+def _bounded(values: np.ndarray) -> np.ndarray:
+    """Small enough for a sum of squares to be finite."""
+    return np.clip(values, -1e100, 1e100)
 
 
 def _top(counts: Mapping[Any, int], rows: int) -> dict[str | float, float]:

@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 
 from evergreen.checks import Outcome
+from evergreen.drift.pictures import picture
 from evergreen.drift.result import ColumnDrift, DriftResult
 from evergreen.drift.text import to_dict
-from evergreen.drift.values import read_numbers
 from evergreen.spec.rules import DriftRules
 
 # Figures of five thousand rows look like those of fifty thousand, and cost less than half (docs/drift.md).
 REPORT_ROWS = 5_000
-# A bar chart shows no more; further labels are added up for the picture only.
-_LABELS = 30
-_OTHER = "(other)"
 
 
 def render(
@@ -50,13 +47,13 @@ def render(
 def _draw(
     shown: list[ColumnDrift], current: pd.DataFrame, reference: pd.DataFrame, rules: DriftRules, page: Path
 ) -> dict[str, object]:
-    from evergreen.drift.evidently_report import Side, draw
+    from evergreen.drift.evidently_report import Sides, draw
 
     rows = min(REPORT_ROWS, rules.sample)
     sides = sample_rows(reference, rows, rules.seed), sample_rows(current, rows, rules.seed)
-    columns = {c.column: _pictured(c.column, *sides) for c in shown}
+    columns = {c.column: picture(c.column, *sides) for c in shown}
     old, new = (pd.DataFrame({name: pair[i] for name, pair in columns.items()}) for i in (0, 1))
-    return draw(shown, Side(old, new), rules.max_share, page)
+    return draw(shown, Sides(old, new), rules.max_share, page)
 
 
 def sample_rows(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:

@@ -35,7 +35,8 @@ def ks(reference: np.ndarray, current: np.ndarray) -> tuple[float, float]:
 
 
 def _sum_of_cuts(pooled: np.ndarray, n: int, m: int, d: float) -> float:
-    cuts = pooled.cumsum()[:-1] / (n + m)
+    # An empty cell repeats a cut.
+    cuts = np.unique(pooled.cumsum() / (n + m))
     cuts = cuts[(cuts > 0) & (cuts < 1)]
     if not len(cuts) or np.minimum(cuts, 1 - cuts).min() * min(n, m) < _EXPECTED:
         return 1.0

@@ -18,13 +18,11 @@ def read_numbers(column: pd.Series) -> np.ndarray:
     >>> read_numbers(pd.Series(["1", None, 2.5], dtype="object"))
     array([1. , nan, 2.5])
     """
-    dtype = column.dtype
-    if pd.api.types.is_bool_dtype(dtype) or (
-        pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-    ):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+    dtype, known = column.dtype, pd.api.types
+    if known.is_complex_dtype(dtype) or known.is_datetime64_any_dtype(dtype) or known.is_timedelta64_dtype(dtype):
         raise ValueError(f"{dtype} is no number")
+    if known.is_numeric_dtype(dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
     try:
         values = pd.to_numeric(column.astype(object), errors="raise")
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
