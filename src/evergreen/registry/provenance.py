@@ -1,0 +1,56 @@
+"""Where a model came from, as tags of its run and of its version."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+SNAPSHOT = "evergreen.snapshot"
+SPEC = "evergreen.spec"
+CODE = "evergreen.code"
+REASON = "evergreen.reason"
+FLOW_RUN = "evergreen.flow_run"
+TRAINING_KEY = "evergreen.training_key"
+TRAINED_UNTIL = "evergreen.trained_until"
+METRICS = "evergreen.metrics"
+MODEL_URI = "evergreen.model_uri"
+MODEL_DIGEST = "evergreen.model_digest"
+MODEL_SIZE_MB = "evergreen.model_size_mb"
+SERIALIZATION = "evergreen.serialization"
+REFERENCE_DIGEST = "evergreen.reference_digest"
+PROFILE_DIGEST = "evergreen.profile_digest"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a version can be traced back to. What is not known is empty and gets no tag.
+
+    `trained_until` is aware. `metrics` are those of the holdout; None where one could not be computed.
+    """
+
+    snapshot: str = ""
+    spec_digest: str = ""
+    code: str = ""
+    reason: str = ""
+    flow_run: str = ""
+    training_key: str = ""
+    trained_until: datetime | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+    def to_tags(self) -> dict[str, str]:
+        """As tags.
+
+        >>> Provenance(snapshot="5e1f", metrics={"f1": 0.5}).to_tags()
+        {'evergreen.snapshot': '5e1f', 'evergreen.metrics': '{"f1": 0.5}'}
+        """
+        tags = {
+            SNAPSHOT: self.snapshot,
+            SPEC: self.spec_digest,
+            CODE: self.code,
+            REASON: self.reason,
+            FLOW_RUN: self.flow_run,
+            TRAINING_KEY: self.training_key,
+            TRAINED_UNTIL: self.trained_until.isoformat() if self.trained_until else "",
+            METRICS: json.dumps(dict(self.metrics)) if self.metrics else "",
+        }
+        return {key: value for key, value in tags.items() if value}

@@ -1,0 +1,67 @@
+"""The sample that drift is measured against, and its profile, as artifacts of a champion's run."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from evergreen.errors import IntegrityError
+from evergreen.registry import provenance as tag
+from evergreen.registry.answers import answering
+from evergreen.registry.handles import Champion
+from evergreen.registry.tracking import Tracking
+
+FOLDER = "reference"
+_FILES = {"reference.parquet": tag.REFERENCE_DIGEST, "profile.json": tag.PROFILE_DIGEST}
+
+
+def log_reference(tracking: Tracking, run_id: str, reference: Path, profile: Path) -> None:
+    """Keep `reference.parquet` and `profile.json` with a run, and their digests as its tags."""
+    given = {"reference.parquet": reference, "profile.json": profile}
+    for name, path in given.items():
+        if path.name != name:
+            raise ValueError(f"{path}: must be named {name}, as it is looked for under that name")
+    tracking.log_artifacts(run_id, given.values(), FOLDER)
+    tracking.log_tags(run_id, {_FILES[name]: _digest(path) for name, path in given.items()})
+
+
+def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Champion:
+    """The champion with local paths of its reference and profile; each is downloaded once.
+
+    Both stay empty for a version whose run has none. Raises IntegrityError where a file is not the one that was kept.
+    """
+    tags = tracking.tags(champion.run_id)
+    if not tags.keys() >= set(_FILES.values()):
+        return champion
+    paths = {name: _fetch(tracking, champion, cache, name, tags[key]) for name, key in _FILES.items()}
+    return replace(champion, reference=str(paths["reference.parquet"]), profile=str(paths["profile.json"]))
+
+
+def _fetch(tracking: Tracking, champion: Champion, cache: Path, name: str, digest: str) -> Path:
+    target = cache / champion.run_id / name
+    if target.exists() and _digest(target) == digest:
+        return target
+    with answering(tracking.uri):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            path = Path(_download(tracking, champion.run_id, f"{FOLDER}/{name}", scratch))
+            if (found := _digest(path)) != digest:
+                where = f"{name} of {champion.model} version {champion.version}"
+                raise IntegrityError(
+                    f"{where} has digest {found[:12]} and not {digest[:12]}; restore it, or train again"
+                )
+            os.replace(path, target)
+    return target
+
+
+def _download(tracking: Tracking, run_id: str, path: str, folder: str) -> str:
+    from mlflow.artifacts import download_artifacts
+
+    location = tracking.client.get_run(run_id).info.artifact_uri
+    return str(download_artifacts(f"{location}/{path}", dst_path=folder, tracking_uri=tracking.uri))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

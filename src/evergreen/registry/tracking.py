@@ -1,0 +1,226 @@
+"""Runs in MLflow: an experiment a model, a run a training, a child run a trial."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from evergreen.data.snapshot import Snapshot
+from evergreen.errors import IntegrityError
+from evergreen.registry import provenance as tag
+from evergreen.registry.answers import answering, is_missing, is_served, probe, set_manners
+from evergreen.registry.handles import LoggedModel, RunHandle
+from evergreen.store.address import sqlite_file
+from evergreen.store.lock import exclusive
+
+_BATCH = 100  # the most parameters, and the most tags, that MLflow takes at once
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """MLflow at an address. Building one touches nothing; neither the working directory nor MLflow's globals matter.
+
+    `artifacts` is where experiments in a database keep their files; a tracking server has its own place unless this
+    is a URL. Every method raises UnavailableError where MLflow does not answer.
+    """
+
+    uri: str
+    artifacts: str
+
+    def prepare(self) -> None:
+        """Create MLflow's database, one process at a time: two that do it at once break it for good."""
+        file = sqlite_file(self.uri)
+        if file is None:
+            self.client.search_experiments(max_results=1)
+            return
+        with exclusive(file.with_name(f"{file.name}.lock")), answering(self.uri):
+            Path(self.artifacts).mkdir(parents=True, exist_ok=True)
+            self.client.search_experiments(max_results=1)
+
+    @cached_property
+    def client(self) -> Any:
+        """MLflow's client for this address, asked for late: for this room only."""
+        import logging
+
+        probe(self.uri)
+        set_manners()
+        with answering(self.uri):
+            from mlflow import MlflowClient
+
+            # It logs what it raises, with a traceback; the error that we make of it says enough.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def start_run(self, model: str, name: str, tags: Mapping[str, str]) -> RunHandle:
+        """Open a run in the model's experiment, which is created if it is the first one."""
+        with answering(self.uri):
+            return self._create_run(self._experiment(model), name, tags)
+
+    def start_child(self, parent: RunHandle, name: str, tags: Mapping[str, str]) -> RunHandle:
+        """Open a run below another one."""
+        with answering(self.uri):
+            return self._create_run(parent.experiment_id, name, {**tags, "mlflow.parentRunId": parent.run_id})
+
+    def finish(self, run_id: str, status: str = "FINISHED") -> None:
+        """Close a run: FINISHED, FAILED or KILLED."""
+        with answering(self.uri):
+            self.client.set_terminated(run_id, status=status)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float | None], step: int = 0) -> None:
+        """Log what could be measured; None is left out."""
+        with answering(self.uri):
+            from mlflow.entities import Metric
+            from mlflow.utils.time import get_current_time_millis
+
+            now = get_current_time_millis()
+            values = [Metric(name, float(value), now, step) for name, value in metrics.items() if value is not None]
+            for batch in _batches(values):
+                self.client.log_batch(run_id, metrics=batch)
+
+    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Log parameters as text. A parameter that was logged with another value is refused."""
+        with answering(self.uri):
+            from mlflow.entities import Param
+
+            for batch in _batches(Param(name, str(value)) for name, value in params.items()):
+                self.client.log_batch(run_id, params=batch)
+
+    def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, over the ones of the same name."""
+        with answering(self.uri):
+            from mlflow.entities import RunTag
+
+            for batch in _batches(RunTag(name, value) for name, value in tags.items()):
+                self.client.log_batch(run_id, tags=batch)
+
+    def log_artifacts(self, run_id: str, paths: Iterable[str | Path], folder: str | None = None) -> None:
+        """Copy files, and folders under their own name, into the run's artifacts."""
+        with answering(self.uri):
+            for path in paths:
+                self.client.log_artifact(run_id, str(path), folder)
+
+    def log_dataset(self, run_id: str, snapshot: Snapshot, context: str = "training") -> None:
+        """Link the run to its snapshot. MLflow keeps 36 characters of a digest; the tag has all of it."""
+        with answering(self.uri):
+            from mlflow.data.http_dataset_source import HTTPDatasetSource
+            from mlflow.data.meta_dataset import MetaDataset
+            from mlflow.entities import DatasetInput, InputTag
+
+            source = HTTPDatasetSource(url=snapshot.path)
+            dataset = MetaDataset(source, name="snapshot", digest=snapshot.digest[:36])._to_mlflow_entity()
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+            self.client.set_tag(run_id, tag.SNAPSHOT, snapshot.digest)
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run."""
+        with answering(self.uri):
+            return dict(self.client.get_run(run_id).data.tags)
+
+    def find_trained(self, model: str, training_key: str) -> str | None:
+        """The newest finished run of exactly this training whose model is still there; None where there is none."""
+        for run in self._runs(model, training_key, "FINISHED"):
+            if (logged := self.logged_model(run.info.run_id)) and self.holds_model(logged):
+                return str(run.info.run_id)
+        return None
+
+    def find_unfinished(self, model: str, training_key: str) -> tuple[str, ...]:
+        """Runs of this training that nobody closed, newest first: running now, or killed."""
+        return tuple(run.info.run_id for run in self._runs(model, training_key, "RUNNING"))
+
+    def logged_model(self, run_id: str) -> LoggedModel | None:
+        """The model that a run logged; None where it logged none."""
+        tags = self.tags(run_id)
+        if tag.MODEL_URI not in tags:
+            return None
+        size = float(tags[tag.MODEL_SIZE_MB])
+        return LoggedModel(tags[tag.MODEL_URI], tags[tag.MODEL_DIGEST], size, tags[tag.SERIALIZATION])
+
+    def holds_model(self, logged: LoggedModel) -> bool:
+        """True where the artifact of a logged model is still there."""
+        from mlflow.exceptions import MlflowException
+
+        with answering(self.uri):
+            try:
+                files = self.client.list_logged_model_artifacts(logged.uri.removeprefix("models:/"))
+            except MlflowException as error:
+                if is_missing(error):
+                    return False
+                raise
+            return any(file.path == "MLmodel" for file in files)
+
+    def download(self, uri: str, folder: Path) -> Path:
+        """Copy the artifact of `models:/<id>` or `models:/<name>/<version>` into a folder.
+
+        Raises IntegrityError where the registry knows the model and its files are gone.
+        """
+        import mlflow.artifacts
+
+        name, _, version = uri.removeprefix("models:/").partition("/")
+        with answering(self.uri):
+            if version:
+                location = self.client.get_model_version_download_uri(name, version)
+            else:
+                location = self.client.get_logged_model(name).artifact_location
+            path = Path(mlflow.artifacts.download_artifacts(location, dst_path=str(folder), tracking_uri=self.uri))
+        if not (path / "MLmodel").exists():
+            raise IntegrityError(f"{uri}: its files are gone from {location}; restore them, or train again")
+        return path
+
+    def url(self, run: RunHandle) -> str | None:
+        """The page of a run; None where no tracking server shows one."""
+        return self._page(f"experiments/{run.experiment_id}/runs/{run.run_id}")
+
+    def version_url(self, model: str, version: int) -> str | None:
+        """The page of a registered version; None where no tracking server shows one."""
+        return self._page(f"models/{model}/versions/{version}")
+
+    def _page(self, fragment: str) -> str | None:
+        if not is_served(self.uri):
+            return None
+        parts = urlsplit(self.uri)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", fragment)).replace("#", "#/", 1)
+
+    def _create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RunHandle:
+        run = self.client.create_run(experiment_id, run_name=name, tags=dict(tags))
+        handle = RunHandle(run.info.run_id, experiment_id)
+        return RunHandle(handle.run_id, experiment_id, self.url(handle))
+
+    def _experiment(self, model: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(model)
+        if found is None:
+            try:
+                return str(self.client.create_experiment(model, artifact_location=self._artifact_location(model)))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                # Another run was first.
+                found = self.client.get_experiment_by_name(model)
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _artifact_location(self, model: str) -> str | None:
+        if "://" in self.artifacts:
+            return f"{self.artifacts.rstrip('/')}/{model}"
+        return None if is_served(self.uri) else str(Path(self.artifacts).absolute() / model)
+
+    def _runs(self, model: str, training_key: str, status: str) -> list[Any]:
+        with answering(self.uri):
+            experiment = self.client.get_experiment_by_name(model)
+            if experiment is None:
+                return []
+            rule = f"attributes.status = '{status}' and tags.`{tag.TRAINING_KEY}` = '{training_key}'"
+            newest_first = ["attributes.start_time DESC"]
+            return list(self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first))
+
+
+def _batches(values: Iterable[Any]) -> Iterable[list[Any]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch

@@ -1,0 +1,195 @@
+"""Registered versions and the aliases that say which of them is champion."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from evergreen.errors import EvergreenError, IntegrityError, UserError
+from evergreen.registry import provenance as tag
+from evergreen.registry.answers import answering, is_missing, is_served
+from evergreen.registry.handles import Champion, LoggedModel, Registered
+from evergreen.registry.tracking import Tracking
+from evergreen.store.lock import exclusive
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+
+
+class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
+    """The champion is no longer the version that the challenger was measured against."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The model registry. An answer of None means that MLflow said so; every failure raises.
+
+    Aliases in MLflow have no compare-and-set: `register` and `promote` take turns by a lock file beside the artifacts,
+    which holds on one machine. Across machines the caller sees to it that a model has one run at a time.
+    """
+
+    tracking: Tracking
+
+    def register(
+        self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str
+    ) -> Registered:
+        """Register a logged model and point `challenger` at it.
+
+        Doing it again gives the version that is there: of the same logged model, or of the same training with the
+        same bytes.
+        """
+        with self._turn(model), answering(self.tracking.uri):
+            self._ensure_registered_model(model)
+            versions = self._versions(model)
+            found = next((v for v in versions if _is_same(v, run_id, logged, tags.get(tag.TRAINING_KEY))), None)
+            if found is None:
+                found = self._create(model, run_id, logged, tags, description)
+            number = int(found.version)
+            if self._aliases(model).get(CHAMPION) != number:
+                self._client.set_registered_model_alias(model, CHALLENGER, str(number))
+        return Registered(model, number, f"models:/{model}/{number}")
+
+    def champion_version(self, model: str) -> int | None:
+        """The number behind alias `champion`; None where the model or the alias does not exist."""
+        with answering(self.tracking.uri):
+            return self._aliases(model).get(CHAMPION)
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """All aliases of a model; empty where it does not exist."""
+        with answering(self.tracking.uri):
+            return self._aliases(model)
+
+    def champion(self, model: str) -> Champion | None:
+        """The version behind alias `champion`; None where the model or the alias does not exist.
+
+        An alias on a version that cannot be read is an error. Reference and profile are paths only after
+        `evergreen.registry.reference.fetch_reference`.
+        """
+        number = self.champion_version(model)
+        if number is None:
+            return None
+        try:
+            return self.version(model, number)
+        except UserError as error:
+            raise IntegrityError(f"alias champion of {model} points at version {number}, which is gone") from error
+
+    def version(self, model: str, number: int) -> Champion:
+        """A version by its number. Raises UserError where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        with answering(self.tracking.uri):
+            try:
+                return _to_champion(self._client.get_model_version(model, str(number)))
+            except MlflowException as error:
+                if is_missing(error):
+                    raise UserError(f"{model} has no version {number}; see `evergreen history {model}`") from error
+                raise
+
+    def versions(self, model: str) -> tuple[int, ...]:
+        """All version numbers, newest first."""
+        with answering(self.tracking.uri):
+            return tuple(int(version.version) for version in self._versions(model))
+
+    def promote(self, model: str, version: int, expected_champion: int | None) -> None:
+        """Make a version champion and keep the old one behind `previous`.
+
+        Raises StaleChampion if the champion is not the expected one. A version that is champion already is left so.
+        """
+        with self._turn(model), answering(self.tracking.uri):
+            aliases = self._aliases(model)
+            current = aliases.get(CHAMPION)
+            if current != version:
+                _expect(model, current, expected_champion)
+                # `previous` first: once `champion` is set, everything is.
+                if current is not None:
+                    self._client.set_registered_model_alias(model, PREVIOUS, str(current))
+                self._client.set_registered_model_alias(model, CHAMPION, str(version))
+            if aliases.get(CHALLENGER) == version:
+                self._client.delete_registered_model_alias(model, CHALLENGER)
+            _expect(model, self._aliases(model).get(CHAMPION), version)
+
+    @property
+    def _client(self) -> Any:
+        return self.tracking.client
+
+    def _turn(self, model: str) -> AbstractContextManager[None]:
+        if "://" in self.tracking.artifacts:
+            return nullcontext()
+        return exclusive(Path(self.tracking.artifacts) / f".{model}.lock")
+
+    def _aliases(self, model: str) -> dict[str, int]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            registered = self._client.get_registered_model(model)
+        except MlflowException as error:
+            if is_missing(error):
+                return {}
+            raise
+        return {alias: int(version) for alias, version in registered.aliases.items()}
+
+    def _versions(self, model: str) -> list[Any]:
+        # Sorted here, by number: in text version 9 comes after version 10.
+        found: list[Any] = []
+        token = None
+        while page := self._client.search_model_versions(f"name = '{model}'", page_token=token):
+            found += page
+            token = page.token
+            if not token:
+                break
+        return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+    def _ensure_registered_model(self, model: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _create(self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str) -> Any:
+        model_id = logged.uri.removeprefix("models:/")
+        # In a database MLflow would look a `models:/` source up at its global address, which need not be ours.
+        served = is_served(self.tracking.uri)
+        source = logged.uri if served else self._client.get_logged_model(model_id).artifact_location
+        return self._client.create_model_version(
+            model,
+            source,
+            run_id=run_id,
+            tags={**tags, tag.MODEL_DIGEST: logged.digest, tag.MODEL_URI: logged.uri},
+            description=description,
+            model_id=model_id,
+        )
+
+
+def _is_same(version: Any, run_id: str, logged: LoggedModel, training_key: str | None) -> bool:
+    if version.tags.get(tag.MODEL_DIGEST) != logged.digest:
+        return False
+    return version.run_id == run_id or (training_key is not None and version.tags.get(tag.TRAINING_KEY) == training_key)
+
+
+def _expect(model: str, current: int | None, expected: int | None) -> None:
+    if current != expected:
+        now = "there is none" if current is None else f"version {current} is"
+        wanted = "none" if expected is None else f"version {expected}"
+        message = f"{model}: the champion was expected to be {wanted}, but {now} champion now"
+        raise StaleChampion(f"{message}; run again, to be measured against it")
+
+
+def _to_champion(version: Any) -> Champion:
+    tags = dict(version.tags)
+    until = tags.get(tag.TRAINED_UNTIL)
+    return Champion(
+        model=version.name,
+        version=int(version.version),
+        run_id=version.run_id,
+        source=f"models:/{version.name}/{version.version}",
+        digest=tags.get(tag.MODEL_DIGEST, ""),
+        trained_until=datetime.fromisoformat(until) if until else None,
+        snapshot=tags.get(tag.SNAPSHOT, ""),
+        tags=tags,
+    )

@@ -1,0 +1,138 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from evergreen.errors import IntegrityError, UserError
+from evergreen.registry.provenance import Provenance
+from evergreen.registry.reference import fetch_reference, log_reference
+from evergreen.registry.versions import StaleChampion
+
+UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
+TAGS = Provenance("5e1f", "0a", "c0ffee", "scheduled", "f1", "k1", UNTIL, {"f1": 0.9, "auc": None}).to_tags()
+
+
+@pytest.fixture
+def ten_versions(registry, tracking, logged) -> tuple[str, ...]:
+    """Version n of `churn` is of the n-th of these runs; MLflow does not mind that they share one artifact."""
+    run_id, model = logged
+    location = tracking.client.get_logged_model(model.uri.removeprefix("models:/")).artifact_location
+    tracking.client.create_registered_model("churn")
+    for _ in range(10):
+        tracking.client.create_model_version("churn", location, run_id=run_id)
+    return (run_id,) * 10
+
+
+def test_registering_thrice_gives_one_version(registry, logged):
+    registered = [registry.register("churn", *logged, TAGS, "card") for _ in range(3)]
+    assert {item.version for item in registered} == {1}
+    assert registry.versions("churn") == (1,)
+    assert registered[0].uri == "models:/churn/1"
+
+
+def test_a_retrained_twin_with_other_bytes_is_another_version(registry, tracking, logged, pipeline, customers):
+    from evergreen.registry.model import log_model
+
+    registry.register("churn", *logged, TAGS, "card")
+    run = tracking.start_run("churn", "second", {})
+    again = log_model(tracking, run.run_id, pipeline, customers.head(50), ("pandas==3.0.6",))
+    assert registry.register("churn", run.run_id, again, TAGS, "card").version == 2
+
+
+def test_what_is_registered_is_the_challenger_with_all_its_tags(registry, logged):
+    run_id, model = logged
+    registered = registry.register("churn", run_id, model, TAGS, "A card.")
+    assert registry.aliases("churn") == {"challenger": 1}
+    version = registry.version("churn", registered.version)
+    assert (version.run_id, version.digest, version.snapshot) == (run_id, model.digest, "5e1f")
+    assert version.trained_until == UNTIL
+    assert version.tags.items() >= TAGS.items()
+    assert json.loads(version.tags["evergreen.metrics"]) == {"f1": 0.9, "auc": None}
+
+
+def test_there_is_no_champion_before_the_first_promotion(registry, logged):
+    assert registry.champion("churn") is None
+    registry.register("churn", *logged, TAGS, "card")
+    assert registry.champion("churn") is None
+    assert registry.champion_version("churn") is None
+
+
+def test_a_promotion_moves_the_aliases(registry, logged):
+    registry.register("churn", *logged, TAGS, "card")
+    registry.promote("churn", 1, None)
+    assert registry.aliases("churn") == {"champion": 1}
+    assert registry.champion("churn") == registry.version("churn", 1)
+
+
+def test_the_old_champion_stays_within_reach(registry, ten_versions):
+    registry.promote("churn", 9, None)
+    registry.promote("churn", 10, 9)
+    assert registry.aliases("churn") == {"champion": 10, "previous": 9}
+
+
+def test_promoting_the_champion_again_changes_nothing(registry, ten_versions):
+    registry.promote("churn", 9, None)
+    registry.promote("churn", 10, 9)
+    registry.promote("churn", 10, 9)
+    assert registry.aliases("churn") == {"champion": 10, "previous": 9}
+
+
+def test_version_ten_is_newer_than_version_nine(registry, ten_versions):
+    assert registry.versions("churn") == (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
+    registry.promote("churn", 10, None)
+    assert registry.champion_version("churn") == 10
+    assert registry.champion("churn").version == 10
+
+
+@pytest.mark.parametrize(("champion", "expected"), [(9, 8), (9, None), (None, 8)])
+def test_a_stale_champion_is_refused_and_nothing_moves(registry, ten_versions, champion, expected):
+    if champion:
+        registry.promote("churn", champion, None)
+    before = registry.aliases("churn")
+    with pytest.raises(StaleChampion, match="run again"):
+        registry.promote("churn", 10, expected)
+    assert registry.aliases("churn") == before
+
+
+def test_a_version_that_does_not_exist_is_a_mistake_of_the_user(registry, ten_versions):
+    with pytest.raises(UserError, match="no version 11"):
+        registry.version("churn", 11)
+
+
+def test_an_alias_on_a_version_that_is_gone_is_no_absence(registry, tracking, ten_versions, monkeypatch):
+    registry.promote("churn", 10, None)
+    monkeypatch.setattr(type(registry), "version", no_such_version)
+    with pytest.raises(IntegrityError, match="version 10, which is gone"):
+        registry.champion("churn")
+
+
+def no_such_version(self, model, number):
+    raise UserError(f"{model} has no version {number}")
+
+
+def test_the_reference_is_fetched_once_and_checked(registry, tracking, logged, tmp_path):
+    run_id, _ = logged
+    files = [tmp_path / "reference.parquet", tmp_path / "profile.json"]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    log_reference(tracking, run_id, *files)
+    registry.register("churn", *logged, TAGS, "card")
+    registry.promote("churn", 1, None)
+    bare = registry.champion("churn")
+    assert (bare.reference, bare.profile) == ("", "")
+    found = fetch_reference(tracking, bare, tmp_path / "cache")
+    assert Path(found.profile).read_bytes() == b"profile.json"
+
+    kept = tmp_path / "artifacts" / "churn" / run_id / "artifacts" / "reference"
+    for file in kept.iterdir():
+        file.write_bytes(b"tampered")
+    assert fetch_reference(tracking, bare, tmp_path / "cache") == found
+    with pytest.raises(IntegrityError, match=r"reference\.parquet of churn version 1 has digest"):
+        fetch_reference(tracking, bare, tmp_path / "new")
+
+
+def test_a_champion_without_a_reference_has_none(registry, tracking, ten_versions, tmp_path):
+    registry.promote("churn", 10, None)
+    champion = registry.champion("churn")
+    assert fetch_reference(tracking, champion, tmp_path / "cache") == champion
