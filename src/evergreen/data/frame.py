@@ -5,11 +5,12 @@ datetime is datetime64[us] in UTC without a zone, text is `str`. Null is NaN or 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.parse import TextRules, read_values
-from evergreen.data.paths import filesystem_of
+from evergreen.data.paths import filesystem_of, is_local
 from evergreen.data.times import DayFirstError
 from evergreen.errors import DataError, IntegrityError, UnavailableError
 from evergreen.spec.columns import ColumnType
@@ -45,46 +46,66 @@ def read_snapshot(path: str, columns: Sequence[str] | None = None, rows: "np.nda
 
     Categories are those of the whole file, whatever rows are chosen. The index counts from 0.
     """
+    import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    types = snapshot_types(path)
-    names = list(types if columns is None else columns)
-    unknown = [name for name in names if name not in types]
-    if unknown:
-        raise DataError(f"{path}: the snapshot has no column {unknown[0]!r}; it has: {', '.join(types)}")
-    filesystem, inside = filesystem_of(path)
-    categories = [name for name in names if types[name] == "category"]
-    table = pq.read_table(inside, columns=names, filesystem=filesystem, read_dictionary=categories)
-    table = pa.Table.from_arrays([_sorted_codes(c) for c in table.unify_dictionaries().columns], names=names)
-    if rows is not None:
-        table = table.take(pa.array(rows))
-    numeric = pa.schema(
-        [pa.field(n, pa.float64() if types[n] in _NUMERIC else table.schema.field(n).type) for n in names]
-    )
-    table = table.cast(numeric, safe=False)
-    return table.to_pandas(self_destruct=True, split_blocks=True, ignore_metadata=True)
+    with _snapshot_file(path) as file:
+        types = _types_of(file, path)
+        names = list(types if columns is None else columns)
+        unknown = [name for name in names if name not in types]
+        if unknown:
+            raise DataError(f"{path}: the snapshot has no column {unknown[0]!r}; it has: {', '.join(types)}")
+        positions = None if rows is None else pa.array(rows, pa.int64())
+        # Column by column, so that never more than one is held twice.
+        read = {name: _read_column(file, name, types[name], positions) for name in names}
+    return pd.DataFrame(read, copy=False)
 
 
 def snapshot_types(path: str) -> dict[str, ColumnType]:
     """The column types that a snapshot was taken with. Raises IntegrityError for a file that is no snapshot."""
+    with _snapshot_file(path) as file:
+        return _types_of(file, path)
+
+
+@contextmanager
+def _snapshot_file(path: str) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, inside = filesystem_of(path)
     try:
-        with filesystem.open(inside, "rb") as file:
-            metadata = pq.read_metadata(file).metadata or {}
+        # Arrow reads local files itself, and faster without its buffer, which is meant for object stores.
+        opened = inside if is_local(path) else filesystem.open(inside, "rb")
+        with pq.ParquetFile(opened, pre_buffer=not is_local(path)) as file:
+            yield file
     except FileNotFoundError:
         raise IntegrityError(f"{path}: the snapshot is gone; run the model again to take a new one") from None
     except pa.ArrowInvalid as error:
-        raise IntegrityError(f"{path}: is no Parquet file ({error})") from error
+        raise IntegrityError(f"{path}: is no whole Parquet file ({error})") from error
     except OSError as error:
         raise UnavailableError(f"{path}: cannot be read ({error})") from error
+
+
+def _types_of(file: Any, path: str) -> dict[str, ColumnType]:
+    metadata = file.metadata.metadata or {}
     if b"evergreen.types" not in metadata:
         raise IntegrityError(f"{path}: is a Parquet file, but no snapshot that Evergreen wrote")
     types: dict[str, ColumnType] = json.loads(metadata[b"evergreen.types"])
     return types
+
+
+def _read_column(file: Any, name: str, kind: ColumnType, positions: Any) -> "pd.Series":
+    import pyarrow as pa
+
+    values = file.read([name]).column(0)
+    if kind == "category":
+        values = _sorted_codes(values.unify_dictionaries())
+    if positions is not None:
+        values = values.take(positions)
+    if kind in _NUMERIC:
+        values = values.cast(pa.float64(), safe=False)
+    series: pd.Series = values.to_pandas()
+    return series
 
 
 def _canonical(column: "pd.Series", kind: ColumnType) -> Any:

@@ -16,7 +16,7 @@ from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import CsvSource, HttpSource
 
 _SAMPLE = 1 << 18
-_BLOCK = 8 << 20
+_BLOCK = 4 << 20
 _SEPARATORS = ",;\t|"
 _CONVERSION = re.compile(r"In CSV column #(\d+): .*CSV conversion error to (?!string)", re.DOTALL)
 
@@ -168,6 +168,7 @@ def _open_csv(
             column_names=list(layout.header),
             skip_rows_after_names=1 + done,
             block_size=_BLOCK,
+            use_threads=False,  # several batches in flight would cost more memory than they save time
             encoding="utf8" if _is_utf8(source.encoding) else source.encoding,
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),

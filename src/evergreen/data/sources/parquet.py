@@ -33,9 +33,16 @@ def open_file(path: str, where: str, request: Request) -> Stream:
 def _batches(files: Any, where: str, request: Request) -> Iterator[Any]:
     import pyarrow as pa
 
-    # Little read-ahead: a table larger than memory is still read batch by batch.
+    from pyarrow import dataset
+
+    # Little read-ahead and no buffering of whole row groups: a file may well be one row group larger than memory.
     batches = files.to_batches(
-        columns=request.columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1, use_threads=False
+        columns=request.columns,
+        batch_size=BATCH_ROWS,
+        batch_readahead=2,
+        fragment_readahead=1,
+        use_threads=False,
+        fragment_scan_options=dataset.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True),
     )
     try:
         yield from batches
