@@ -9,6 +9,8 @@ import numpy as np
 from scipy import stats
 from scipy.spatial import distance
 
+# Up to so many pairs of rows the p-value of Kolmogorov-Smirnov is exact.
+_EXACT_CELLS = 10_000
 # Below this expected count the normal approximation is not used.
 _EXPECTED = 5
 # Shares of empty cells in the PSI, which is infinite otherwise.
@@ -30,8 +32,27 @@ def ks(reference: np.ndarray, current: np.ndarray) -> tuple[float, float]:
     d = float(np.abs(below - now_below).max())
     if d == 0:
         return 1.0, 0.0
-    continuous = float(stats.kstwo.sf(d, max(1, round(n * m / (n + m)))))
+    small = n * m <= _EXACT_CELLS
+    continuous = _exact_tail(n, m, d) if small else float(stats.kstwo.sf(d, round(n * m / (n + m))))
     return min(1.0, continuous, _sum_of_cuts(reference + current, n, m, d)), d
+
+
+def _exact_tail(n: int, m: int, d: float) -> float:
+    """P(D ≥ d) of two continuous samples: one minus the chance that a random path from (0, 0) to (n, m) stays inside.
+
+    A path goes one step right for a row of the reference and one up for a current row (Hodges 1958).
+    """
+    inside = np.abs(np.arange(n + 1)[:, None] / n - np.arange(m + 1) / m) < d - 1e-12
+    chance = [0.0] * (m + 1)
+    for i in range(n + 1):
+        for j in range(m + 1):
+            if i == j == 0:
+                chance[j] = 1.0
+                continue
+            left = chance[j] * i / (i + j)
+            below = chance[j - 1] * j / (i + j) if j else 0.0
+            chance[j] = left + below if inside[i, j] else 0.0
+    return 1.0 - chance[m]
 
 
 def _sum_of_cuts(pooled: np.ndarray, n: int, m: int, d: float) -> float:
