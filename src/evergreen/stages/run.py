@@ -1,71 +1,67 @@
 """What a run is about, and what it has found so far."""
 
-import getpass
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from evergreen.checks import Check
 from evergreen.data.snapshot import Snapshot
 from evergreen.drift.result import DriftResult
 from evergreen.evaluation.result import Evaluation
-from evergreen.gate.decision import Decision, Reason
+from evergreen.gate.decision import Decision, DecisionKind, Reason
 from evergreen.registry.handles import Champion, LoggedModel, Registered, RunHandle
+from evergreen.report.run import RunReport
 from evergreen.spec.model import ModelSpec
 from evergreen.training.handles import FittedModel, RowSplit, TrialResult
+
+Part = TypeVar("Part")
+
+
+def reached(part: Part | None) -> Part:
+    """A part of the evidence that a stage builds on; raises ValueError where no stage has found it.
+
+    >>> reached(7)
+    7
+    """
+    if part is None:
+        raise ValueError("a stage was called before the one that it builds on")
+    return part
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: which spec of the folder, looking from when, and why. `as_of` is aware."""
+
+    spec: str
+    as_of: datetime
+    reason: Reason
+    dry_run: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Who or what started a run: an orchestrator's run, and a person or service account."""
+    """Who started a run, and the orchestrator's run that carries it."""
 
+    user: str
     flow_run: str | None = None
     flow_run_url: str | None = None
-    user: str = field(default_factory=getpass.getuser)
 
 
 @dataclass(frozen=True)
 class Run:
-    """The question of a run. `champion` is the one the challenger will be measured against; None is the first run."""
+    """The question of a run. `champion` is the one the challenger is measured against; None on the first run."""
 
+    request: Request
     spec: ModelSpec
-    as_of: datetime
-    reason: Reason
-    dry_run: bool
-    force: bool
     champion: Champion | None
     origin: Origin
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run that has data and a tracking run: what every later stage is given.
-
-    `folder` is the scratch space of this training key; finished work is found there again after an interruption.
-    """
-
-    run: Run
-    snapshot: Snapshot
-    key: str
-    tracking: RunHandle
-    folder: str
-    code: str
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The spec of the run."""
-        return self.run.spec
-
-    @property
-    def workspace(self) -> Path:
-        """The scratch folder as a path."""
-        return Path(self.folder)
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """What the stages have found; parts that were not reached are None or empty."""
+    """What the stages have found. What was not reached is None or empty; `decision` settles the run."""
 
     validation: tuple[Check, ...] = ()
     warnings: tuple[Check, ...] = ()
@@ -75,23 +71,58 @@ class Evidence:
     fitted: FittedModel | None = None
     logged: LoggedModel | None = None
     evaluation: Evaluation | None = None
+    decision: Decision | None = None
     registered: Registered | None = None
 
     def add(self, **parts: Any) -> "Evidence":
         """The same evidence with more of it."""
         return replace(self, **parts)
 
+    def decided(self, kind: DecisionKind) -> bool:
+        """True where this is the decision."""
+        return self.decision is not None and self.decision.kind is kind
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that has data: what every later stage is given.
+
+    `key` names the training (see evergreen.training.key); `folder` is its scratch space, where finished work is found
+    again. `tracking` is None for a run that has a `twin`: nothing is trained, so there is nothing to track.
+    """
+
+    run: Run
+    snapshot: Snapshot
+    key: str
+    folder: str
+    code: str
+    tracking: RunHandle | None = None
+    twin: Evidence | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The spec of the run."""
+        return self.run.spec
+
+    def artifact(self, name: str) -> str:
+        """The key under which an orchestrator shows a part of this model's runs: lower case, dashes."""
+        return f"{self.spec.model}-{name}".lower().replace("_", "-")
+
+    @property
+    def workspace(self) -> Path:
+        """The scratch folder as a path."""
+        return Path(self.folder)
+
 
 @dataclass(frozen=True)
 class Conclusion:
-    """How a run ended: what the caller prints and the orchestrator returns."""
+    """How a run ended: what the caller prints and the orchestrator returns.
 
-    model: str
-    as_of: datetime
-    decision: Decision
+    `page` is the path of the report, `champion` the version in production afterwards. `ledger_id` is None for a dry run.
+    """
+
+    report: RunReport
+    page: str
+    evidence: Evidence
     ledger_id: int | None = None
-    version: int | None = None
-    champion_before: int | None = None
-    tracking: RunHandle | None = None
-    report: str | None = None
-    evidence: Evidence = Evidence()
+    champion: int | None = None

@@ -1,0 +1,99 @@
+"""Retrain a model: look at its data, find a challenger, compare it with the champion, decide, promote what passed."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.settings import Settings
+from evergreen.stages.run import Conclusion, Evidence, Job
+from evergreen.stages.track import track
+from evergreen.training.handles import FittedModel, TrialResult
+from evergreen.training.recipes import best, plan, select
+from tasks.assess_drift import assess_drift
+from tasks.choose_runner import choose_runner
+from tasks.conclude_run import conclude_run
+from tasks.cross_validate_recipe import cross_validate_recipe
+from tasks.encode_rows import encode_rows
+from tasks.evaluate_models import evaluate_models
+from tasks.fit_model import fit_model
+from tasks.judge_challenger import judge_challenger
+from tasks.load_snapshot import load_snapshot
+from tasks.log_challenger import log_challenger
+from tasks.open_run import open_run
+from tasks.prepare_job import prepare_job
+from tasks.promote_version import promote_version
+from tasks.record_decision import record_decision
+from tasks.register_version import register_version
+from tasks.smoke_test_version import smoke_test_version
+from tasks.split_rows import split_rows
+from tasks.validate_snapshot import validate_snapshot
+
+
+@flow(name="retrain", flow_run_name="{model}-{reason}")
+def retrain(
+    model: str,
+    reason: Reason = Reason.MANUAL,
+    as_of: datetime | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Conclusion:
+    """Retrain a model, compare it with its champion, and promote it if the evidence allows.
+
+    Args:
+        model: Name of a spec in configs/, without .yaml.
+        reason: Why the run is started.
+        as_of: The moment to look from; when the run was due, if left out.
+        dry_run: Decide and report, but change neither registry nor ledger.
+        force: Train again even where the same data, spec and code were decided on before.
+    """
+    run = open_run(model, reason, as_of, dry_run=dry_run, force=force)
+    with track(prepare_job(run, load_snapshot(run)), Settings.from_environment()) as job:
+        evidence = job.twin or gather_evidence(job)
+        entry = record_decision(job, evidence)
+        if evidence.decided(DecisionKind.PROMOTE):
+            promote_version(entry)
+        return conclude_run(job, evidence, entry)
+
+
+def gather_evidence(job: Job) -> Evidence:
+    """From data to decision. Each stage adds what it found; one that settles the run ends it."""
+    evidence = validate_snapshot(job)
+    if not evidence.decision:
+        evidence = assess_drift(job, evidence)
+    if not evidence.decision:
+        evidence, models = find_challenger(job, evidence)
+        evidence = log_challenger(job, evidence, models)
+        evidence = judge_challenger(job, evaluate_models(job, evidence))
+    if evidence.decided(DecisionKind.PROMOTE):
+        evidence = smoke_test_version(register_version(job, evidence))
+    return evidence
+
+
+def find_challenger(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, FittedModel]]:
+    """Try recipes on folds and fit the best on all training rows.
+
+    Where every recipe gets a final model, or there is only one to choose from, it is fitted beside its trial.
+    """
+    training, split = job.spec.training, split_rows(job)
+    search = plan(training, job.spec.task)
+    at_once = search.recipes if training.search.refit == "all" or len(search.recipes) == 1 else ()
+    with choose_runner(training.search) as runner:
+        fits = {r.label: runner.submit(fit_model, {"job": job, "split": split, "recipe": r}) for r in at_once}
+        encodings = {recipe.encoding for recipe in search.recipes}
+        encoded = {
+            e: runner.submit(encode_rows, {"job": job, "split": split, "encoding": e}) for e in sorted(encodings)
+        }
+        folds = {encoding: future.result() for encoding, future in encoded.items()}
+        trials: list[TrialResult] = []
+        survivors = search.recipes
+        for rung in search.rungs:
+            parameters = [{"job": job, "recipe": r, "folds": folds[r.encoding], "share": rung.share} for r in survivors]
+            futures = [runner.submit(cross_validate_recipe, p) for p in parameters]
+            results = [future.result() for future in futures]
+            trials += results
+            survivors = select(results, rung, training.metric)
+        models = {label: future.result() for label, future in fits.items()}
+    winner = best(results, training.metric).recipe
+    fitted = models.get(winner.label) or fit_model(job, split, winner)
+    return evidence.add(split=split, trials=tuple(trials), fitted=fitted), models

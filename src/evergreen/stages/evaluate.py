@@ -1,0 +1,125 @@
+"""Challenger and champion on the same holdout, with the same code."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.frame import read_snapshot
+from evergreen.drift.check import drift_checks
+from evergreen.errors import UserError
+from evergreen.evaluation.evaluate import EvaluationRules, evaluate
+from evergreen.evaluation.predict import Contender, Holdout
+from evergreen.gate.decision import Reason
+from evergreen.gate.judge import decide, judge
+from evergreen.registry.model import load
+from evergreen.registry.reference import log_reference
+from evergreen.settings import Settings
+from evergreen.spec.columns import ColumnType
+from evergreen.stages.assess import PREDICTION, predictions, roles
+from evergreen.stages.open import tracking_of
+from evergreen.stages.run import Evidence, Job, reached
+from evergreen.training.fit import load_model
+from evergreen.training.search import best
+from evergreen.training.split import read_positions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("evergreen.evaluate")
+
+
+def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
+    """Score both models on the holdout and keep the challenger's reference for the day it is champion."""
+    split = reached(evidence.split)
+    spec, tracking = job.spec, tracking_of(settings)
+    train, held_out = read_positions(split)
+    challenger, champion = _challenger(evidence), _champion(job, settings)
+    holdout = _holdout(job, held_out)
+    rules = EvaluationRules(spec.task, spec.training.metric, spec.gates.against_champion, spec.gates.slices)
+    target = read_snapshot(job.snapshot.path, [spec.data.target], train)[spec.data.target]
+    result = evaluate(holdout, challenger, champion, rules, target, job.workspace / "plots")
+    tracking.log_metrics(reached(job.tracking).run_id, _metrics(result.challenger.metrics, result))
+    tracking.log_artifacts(reached(job.tracking).run_id, result.plots, "plots")
+    _keep_reference(job, train, predictions(challenger.model, holdout.frame), settings)
+    log.info("evaluate    %s", _summary(result))
+    return evidence.add(evaluation=result)
+
+
+def judge_challenger(job: Job, evidence: Evidence) -> Evidence:
+    """Put every configured check to the evidence and decide."""
+    quality = judge(reached(evidence.evaluation), job.spec.gates)
+    drift = drift_checks(evidence.drift, job.spec.drift, job.run.request.reason is Reason.DRIFT)
+    decision = decide(quality, job.spec.promotion.mode, before=(*evidence.validation, *drift))
+    log.info("gate        %s: %s", decision.kind, "; ".join(decision.reasons))
+    return evidence.add(decision=decision)
+
+
+def _challenger(evidence: Evidence) -> Contender:
+    fitted, logged = reached(evidence.fitted), reached(evidence.logged)
+    scored = best([t for t in evidence.trials if t.recipe == fitted.recipe], evidence.trials[0].metric)
+    model = load_model(fitted.path, fitted.digest)
+    return Contender(model, size_mb=logged.size_mb, cross_validated=scored.mean)
+
+
+def _champion(job: Job, settings: Settings) -> Contender | None:
+    champion = job.run.champion
+    if champion is None:
+        return None
+    model = load(tracking_of(settings), champion.source, champion.digest)
+    missing = [name for name in model["read"].types if name not in job.spec.column_types]
+    if missing:
+        raise UserError(
+            f"configs: version {champion.version} of {champion.model} reads column {missing[0]!r}, which the spec no "
+            "longer names; list it under schema.columns until the champion is replaced"
+        )
+    return Contender(model, champion.version, champion.trained_until)
+
+
+def _holdout(job: Job, positions: Any) -> Holdout:
+    spec = job.spec
+    frame = read_snapshot(job.snapshot.path, list(spec.column_types), positions)
+    times = frame[spec.data.time_column] if spec.time_ordered and spec.data.time_column else None
+    return Holdout(frame, frame[spec.data.target], times)
+
+
+def _keep_reference(job: Job, train: Any, answers: "pd.Series", settings: Settings) -> None:
+    """Profile inputs and target on the training rows, answers on the holdout: of what it learnt, a model is too sure.
+
+    In the sample, which only pictures are drawn from, the answers stand beside rows that they do not belong to.
+    """
+    from evergreen.drift.profile import Profile, build_profile
+    from evergreen.drift.report import sample_rows
+
+    rules, types = job.spec.drift, job.spec.column_types
+    columns = [name for name in roles(job) if name != PREDICTION]
+    frame = read_snapshot(job.snapshot.path, columns, train)
+    learnt = build_profile(frame, {name: types[name] for name in columns})
+    kind: ColumnType = "number" if answers.dtype.kind == "f" else "category"
+    said = build_profile(answers.to_frame(), {PREDICTION: kind})
+    profile = Profile(learnt.rows, {**learnt.columns, **said.columns})
+    sample = sample_rows(frame, rules.sample, rules.seed).reset_index(drop=True)
+    drawn = answers.sample(len(sample), replace=True, random_state=rules.seed).to_numpy()
+    reference, stored = job.workspace / "reference.parquet", job.workspace / "profile.json"
+    sample.assign(**{PREDICTION: drawn}).to_parquet(reference)
+    stored.write_text(profile.to_json(), encoding="utf-8")
+    log_reference(tracking_of(settings), reached(job.tracking).run_id, reference, stored)
+
+
+def _metrics(metrics: dict[str, float | None], result: Any) -> dict[str, float | None]:
+    champion = result.champion.metrics if result.champion else {}
+    scores = result.challenger
+    return {
+        **{f"holdout_{name}": value for name, value in metrics.items()},
+        **{f"champion_{name}": value for name, value in champion.items()},
+        "cross_validated": result.cross_validated,
+        "dummy": result.dummy,
+        "latency_p95_ms": scores.latency_p95_ms,
+        "size_mb": scores.size_mb,
+    }
+
+
+def _summary(result: Any) -> str:
+    value = result.challenger.metrics[result.metric]
+    text = f"challenger {result.metric} {value:.4f}" if value is not None else f"{result.metric} not measurable"
+    if result.champion is None or result.champion.metrics[result.metric] is None:
+        return f"{text} on {result.rows:,} rows"
+    return f"{text}, champion {result.champion.metrics[result.metric]:.4f} on {result.rows:,} rows"

@@ -1,0 +1,48 @@
+"""The start of a run: its spec, its champion, and whatever the run before left unfinished."""
+
+import logging
+from datetime import datetime
+
+from evergreen.registry.reference import fetch_reference
+from evergreen.registry.tracking import Tracking
+from evergreen.registry.versions import Registry
+from evergreen.settings import Settings
+from evergreen.spec import find_spec, load_spec
+from evergreen.stages.run import Origin, Request, Run
+from evergreen.store.ledger import Ledger
+from evergreen.store.reconcile import reconcile
+
+log = logging.getLogger("evergreen.open")
+
+
+def open_run(request: Request, origin: Origin, settings: Settings, now: datetime) -> Run:
+    """Read the spec, finish what an interrupted promotion left, and read the champion.
+
+    Raises SpecError for the spec, UnavailableError where registry or store do not answer: a champion that cannot be
+    read is an error, never "no champion".
+    """
+    spec = load_spec(find_spec(settings.configs, request.spec))
+    tracking, ledger = connect(settings)
+    registry = Registry(tracking)
+    if not request.dry_run:
+        for line in reconcile(ledger, registry, spec.model, now):
+            log.warning("reconcile   %s", line)
+    champion = registry.champion(spec.model)
+    if champion is not None:
+        champion = fetch_reference(tracking, champion, settings.home / "champions")
+    known = f"champion is version {champion.version}" if champion else "no champion yet"
+    log.info("open        %s as of %s, %s", spec.model, f"{request.as_of:%Y-%m-%d %H:%M}", known)
+    return Run(request, spec, champion, origin)
+
+
+def connect(settings: Settings) -> tuple[Tracking, Ledger]:
+    """Tracking and ledger, ready to use: created or migrated where they are files of this home."""
+    tracking, ledger = tracking_of(settings), Ledger(settings.store_url)
+    tracking.prepare()
+    ledger.prepare()
+    return tracking, ledger
+
+
+def tracking_of(settings: Settings) -> Tracking:
+    """Tracking at the configured address; touches nothing."""
+    return Tracking(settings.tracking_uri, settings.artifacts)

@@ -1,0 +1,96 @@
+"""From a passed gate to production: register, smoke test, ledger, alias; in this order."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+from evergreen.checks import Check
+from evergreen.gate.decision import Decision, DecisionKind
+from evergreen.registry.smoke import smoke_test
+from evergreen.registry.versions import Registry
+from evergreen.settings import Settings
+from evergreen.stages.open import tracking_of
+from evergreen.stages.run import Evidence, Job, reached
+from evergreen.stages.track import provenance
+from evergreen.store.entry import LedgerEntry
+from evergreen.store.ledger import Ledger
+
+log = logging.getLogger("evergreen.promote")
+
+
+def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
+    """Register what passed its gate. A dry run registers nothing."""
+    if job.run.request.dry_run:
+        return evidence
+    from evergreen.report.card import model_card
+
+    evaluation, logged = reached(evidence.evaluation), reached(evidence.logged)
+    origin = provenance(job, evaluation.challenger.metrics)
+    tags = replace(origin, trained_until=reached(evidence.split).train_until).to_tags()
+    card = model_card(job.spec, evaluation, reached(evidence.decision))
+    registry = Registry(tracking_of(settings))
+    version = registry.register(job.spec.model, reached(job.tracking).run_id, logged, tags, card)
+    log.info("register    %s version %d", version.model, version.version)
+    return evidence.add(registered=version)
+
+
+def smoke(evidence: Evidence, settings: Settings) -> Evidence:
+    """Put stored requests to the registered artifact in a fresh process; one that fails rejects the challenger."""
+    if evidence.registered is None or evidence.logged is None:
+        return evidence
+    check = smoke_test(tracking_of(settings), evidence.registered.uri, evidence.logged.digest)
+    log.info("smoke test  %s: %s", check.outcome, check.why)
+    return evidence.add(decision=_with_smoke(reached(evidence.decision), check))
+
+
+def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> LedgerEntry | None:
+    """Write the decision to the ledger, before it has any effect. A dry run writes nothing."""
+    if job.run.request.dry_run:
+        return None
+    run, decision = job.run, reached(evidence.decision)
+    before = run.champion.version if run.champion else None
+    version = evidence.registered.version if evidence.registered else None
+    entry = Ledger(settings.store_url).record(
+        LedgerEntry(
+            model=job.spec.model,
+            kind=decision.kind,
+            reasons=decision.reasons,
+            checks=decision.checks,
+            reason=run.request.reason,
+            as_of=run.request.as_of,
+            decided_at=now,
+            decided_by=run.origin.user,
+            training_key=job.key,
+            snapshot=job.snapshot.digest,
+            spec_digest=job.spec.digest,
+            code=job.code,
+            mlflow_run=job.tracking.run_id if job.tracking else None,
+            flow_run=run.origin.flow_run,
+            version=version,
+            champion_before=before,
+            champion_after=version if decision.kind is DecisionKind.PROMOTE else before,
+            model_digest=evidence.logged.digest if version and evidence.logged else None,
+        )
+    )
+    log.info("ledger      decision %s: %s", entry.id, decision.kind)
+    return entry
+
+
+def promote(entry: LedgerEntry | None, settings: Settings, now: datetime) -> None:
+    """Give a recorded PROMOTE its effect: move the alias, then note it in the champion history.
+
+    Raises StaleChampion where the champion is no longer the one that the challenger was measured against.
+    """
+    if entry is None or entry.id is None or entry.version is None:
+        return
+    # A crash between these two lines is finished by reconcile() at the start of the next run.
+    Registry(tracking_of(settings)).promote(entry.model, entry.version, entry.champion_before)
+    Ledger(settings.store_url).crown(entry.id, entry.model, entry.version, now)
+    log.info("promote     version %d of %s is champion", entry.version, entry.model)
+
+
+def _with_smoke(decision: Decision, check: Check) -> Decision:
+    checks = (*decision.checks, check)
+    if check.passed:
+        return replace(decision, checks=checks)
+    return Decision(DecisionKind.REJECT, (f"smoke_test {check.outcome}: {check.why}",), checks)

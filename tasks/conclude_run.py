@@ -1,0 +1,18 @@
+"""Task: the report of a run and its links."""
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from evergreen.settings import Settings
+from evergreen.stages import conclude as stage
+from evergreen.stages.run import Conclusion, Evidence, Job
+from evergreen.store.entry import LedgerEntry
+
+
+@task(name="conclude", task_run_name="conclude", cache_policy=NO_CACHE, timeout_seconds=600)
+def conclude_run(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> Conclusion:
+    """Write the report, link both ways, and say how the run ended."""
+    conclusion = stage.conclude(job, evidence, entry, Settings.from_environment())
+    create_markdown_artifact(stage.to_text(conclusion), key=job.artifact("decision"))
+    return conclusion
