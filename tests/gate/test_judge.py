@@ -171,7 +171,7 @@ def test_a_spec_without_an_absolute_or_relative_check_never_promotes():
 
 
 def checks(*outcomes: Outcome) -> list[Check]:
-    return [Check(f"rule {at}", outcome, None, "", "because") for at, outcome in enumerate(outcomes)]
+    return [Check(f"rule {at}", outcome, None, "≥ 1", "because") for at, outcome in enumerate(outcomes)]
 
 
 @pytest.mark.parametrize(
@@ -212,11 +212,11 @@ def test_a_promotion_rests_on_passes_alone_and_on_one_quality_check_at_least(qua
 
 
 def test_every_reason_names_the_check_and_why():
-    assert decide(checks(PASS, FAIL)).reasons == ("rule 1 FAIL: because (bound )",)
+    assert decide(checks(PASS, FAIL)).reasons == ("rule 1: because (must be ≥ 1)",)
 
 
 def test_a_run_that_stopped_early_says_what_stopped_it():
     broken = checks(PASS, FAIL)
     assert hold_for_data(broken).kind is hold_for_drift(broken).kind is DecisionKind.HOLD
-    assert hold_for_data(broken).reasons == ("data: rule 1 FAIL: because (bound )",)
+    assert hold_for_data(broken).reasons == ("rule 1: because (must be ≥ 1)",)
     assert skip("nothing drifted").kind is DecisionKind.SKIP

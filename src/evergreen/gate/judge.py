@@ -53,12 +53,12 @@ def decide(quality: Sequence[Check], mode: str = "automatic", before: Sequence[C
 
 def hold_for_data(checks: Sequence[Check]) -> Decision:
     """The snapshot broke its rules: nothing is learnt from it."""
-    return _hold("data", checks)
+    return _hold(checks)
 
 
 def hold_for_drift(checks: Sequence[Check]) -> Decision:
     """More of the inputs moved than a model should be trained through without a person's look."""
-    return _hold("drift", checks)
+    return _hold(checks)
 
 
 def skip(why: str, checks: Sequence[Check] = ()) -> Decision:
@@ -84,10 +84,17 @@ def _checks(evaluation: Evaluation, gates: Gates) -> Iterator[Check]:
         yield check_overfit(evaluation, gates.max_overfit_gap)
 
 
-def _hold(what: str, checks: Sequence[Check]) -> Decision:
-    reasons = _reasons(check for check in checks if not check.passed)
-    return Decision(DecisionKind.HOLD, tuple(f"{what}: {reason}" for reason in reasons) or (what,), tuple(checks))
+def _hold(checks: Sequence[Check]) -> Decision:
+    return Decision(DecisionKind.HOLD, _reasons(check for check in checks if not check.passed), tuple(checks))
 
 
 def _reasons(checks: Iterable[Check]) -> tuple[str, ...]:
-    return tuple(f"{check.name} {check.outcome}: {check.why} (bound {check.bound})" for check in checks)
+    return tuple(_reason(check) for check in checks)
+
+
+def _reason(check: Check) -> str:
+    # Many a why names its subject already.
+    named = check.why.startswith(check.name.split(":")[0])
+    if check.outcome is Outcome.UNKNOWN:
+        return check.why if named else f"{check.name} is unknown: {check.why}"
+    return f"{check.why if named else f'{check.name}: {check.why}'} (must be {check.bound})"

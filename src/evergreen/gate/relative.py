@@ -80,7 +80,7 @@ def _difference(part: SliceScore) -> float:
 
 
 def _explain(found: Comparison, outcome: Outcome) -> str:
-    interval = f"{found.difference:+.4g} [{found.lower:+.4g}, {found.upper:+.4g}]"
+    interval = f"{found.difference:+.3g} [{found.lower:+.3g}, {found.upper:+.3g}]"
     text = f"{found.metric} {found.challenger:.4g} against {found.champion:.4g}: {interval}, positive is better"
     if outcome is not Outcome.UNKNOWN:
         return text

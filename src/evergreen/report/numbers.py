@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 
 def show(value: float | None) -> str:
-    """Four significant digits, thousands apart; a dash for what is not there.
+    """Four significant digits, whole numbers as such, thousands apart; a dash for what is not there.
 
-    >>> show(0.77904), show(1234567.0), show(None), show(0.5)
-    ('0.7790', '1,234,567', '–', '0.5000')
+    >>> show(0.77904), show(1234567.0), show(None), show(0.5), show(41.0)
+    ('0.7790', '1,234,567', '–', '0.5000', '41')
     """
     if value is None:
         return "–"
     size = abs(value)
-    if size >= 1000:
+    if size >= 1000 or (size >= 2 and size == int(size)):
         return f"{value:,.0f}"
     if size >= 1:
         return f"{value:.{3 - len(str(int(size))) + 1}f}"
