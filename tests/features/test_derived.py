@@ -73,16 +73,18 @@ def test_a_derived_column_is_what_its_kind_says(item, expected):
     assert derive(**item) == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.parametrize(("month", "season"), [(12, 0), (1, 0), (2, 0), (3, 1), (5, 1), (6, 2), (8, 2), (9, 3), (11, 3)])
+@pytest.mark.parametrize(
+    ("month", "season"), [(12, 0), (1, 0), (2, 0), (3, 1), (5, 1), (6, 2), (8, 2), (9, 3), (11, 3)]
+)
 def test_winter_is_season_0_and_starts_in_december(month, season):
     at = pd.DataFrame({"at": [datetime(2026, month, 1, tzinfo=UTC)]})
     assert derive(at, kind="season", of="at") == [season]
 
 
 def test_a_category_that_training_never_saw_has_frequency_0():
-    assert derive(FRAME.assign(plan=pd.Categorical(["gold", "pro", None])), kind="frequency", of="plan") == pytest.approx(
-        [0, 1 / 3, NAN], nan_ok=True
-    )
+    assert derive(
+        FRAME.assign(plan=pd.Categorical(["gold", "pro", None])), kind="frequency", of="plan"
+    ) == pytest.approx([0, 1 / 3, NAN], nan_ok=True)
 
 
 def test_quantile_bins_of_a_row_do_not_depend_on_the_rows_beside_it():
