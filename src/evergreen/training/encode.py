@@ -109,8 +109,9 @@ def read_fold(folds: Folds, index: int) -> Fold:
     place, described = Path(folds.path), _described(Path(folds.path), index)
     if described is None:
         raise IntegrityError(f"{place}: fold {index} is gone, its folder was cleared; run the training again")
+    # scikit-learn's trees ask for a writable buffer, which they do not write to: "c" keeps the file as it is.
     train, validation, y_train, y_validation = (
-        np.load(_file(place, index, part), mmap_mode="r" if part.startswith("x") else None)
+        np.load(_file(place, index, part), mmap_mode="c" if part.startswith("x") else None)
         for part in ("x-train", "x-validation", "y-train", "y-validation")
     )
     return Fold(train, validation, y_train, y_validation, tuple(described["categorical_mask"]))
