@@ -78,7 +78,7 @@ def evidently(reference: pd.DataFrame, current: pd.DataFrame) -> np.ndarray:
 
 
 def rates(judge: Judge, sizes: tuple[int, int], runs: int, shift: float = 0.0) -> tuple[float, float, float]:
-    """Shares of runs with any column flagged and with more than the limit flagged; mean share of moved columns found."""
+    """Shares of runs with any column flagged and with more than the limit; mean share of moved columns found."""
     flagged = []
     for run in range(runs):
         rng = np.random.default_rng([run, *sizes])

@@ -9,6 +9,8 @@ from evergreen.checks import Outcome
 from evergreen.drift import evidently_report
 from evergreen.drift.assess import assess
 from evergreen.drift.check import drift_checks
+from evergreen.drift.pictures import LABELS as SHOWN
+from evergreen.drift.pictures import picture
 from evergreen.drift.profile import build_profile
 from evergreen.drift.report import render, sample_rows
 from evergreen.spec.rules import ColumnDrift, DriftRules
@@ -159,6 +161,28 @@ def test_a_report_that_fails_leaves_the_verdict_and_says_so(tmp_path, monkeypatc
     assert (done.columns, done.share, done.report) == (result.columns, result.share, None)
     stored = json.loads((tmp_path / "drift.json").read_text(encoding="utf-8"))
     assert stored["verdict"]["share"] == result.share
+
+
+@pytest.mark.parametrize("flag", [pd.array([True, None] * 5, dtype="boolean"), np.array([1.0, np.nan] * 5)])
+def test_a_flag_is_drawn_as_the_same_bars_in_any_dtype(flag):
+    reference, current = pd.DataFrame({"x": [0.0, 1.0] * 5}), pd.DataFrame({"x": flag})
+    old, new = picture("x", reference, current)
+    assert old.tolist() == ["0", "1"] * 5
+    assert new.tolist() == ["1", None] * 5
+
+
+def test_only_the_most_frequent_labels_are_drawn_by_name():
+    frame = pd.DataFrame({"x": [f"v{i}" for i in range(SHOWN)] * 2 + ["rare", None]})
+    old, _ = picture("x", frame, frame)
+    assert old.nunique() == SHOWN + 1
+    assert old.tolist()[-2:] == ["(other)", None]
+
+
+def test_a_column_whose_sample_is_all_null_is_drawn_as_what_is_left_of_it():
+    reference, current = pd.DataFrame({"x": [1.0, 2.0, np.nan]}), pd.DataFrame({"x": [np.nan, np.nan]})
+    old, new = picture("x", reference, current)
+    assert old.tolist() == ["(float64 value)", "(float64 value)", "(null)"]
+    assert new.tolist() == ["(null)", "(null)"]
 
 
 def test_a_sample_keeps_order_and_is_the_same_again():

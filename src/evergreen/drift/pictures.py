@@ -42,11 +42,19 @@ def _as_numbers(old: pd.Series, new: pd.Series) -> tuple[pd.Series, pd.Series] |
 
 
 def _as_labels(old: pd.Series, new: pd.Series) -> tuple[pd.Series, pd.Series]:
-    texts = [side.dropna().astype(object).map(str) for side in (old, new)]
-    kept = set(pd.concat(texts).value_counts().index[:LABELS])
-    shown = [pd.Series([t if t in kept else OTHER for t in side], dtype=object) for side in texts]
-    # The other side's rows that are null here must not move up: each side keeps its own length.
-    return tuple(side.reindex(range(length)) for side, length in zip(shown, map(len, (old, new)), strict=True))  # type: ignore[return-value]
+    texts = [_as_text(side) for side in (old, new)]
+    kept = pd.concat(texts).value_counts().index[:LABELS]
+    before, now = (text.where(text.isna() | text.isin(kept), OTHER) for text in texts)
+    return before, now
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    """Every value as text, the same text for the same number in any dtype; null as None."""
+    if _is_number(column):
+        texts = [None if np.isnan(v) else f"{v:g}" for v in read_numbers(column)]
+    else:
+        texts = [None if null else str(v) for v, null in zip(column.tolist(), column.isna(), strict=True)]
+    return pd.Series(texts, dtype=object)
 
 
 def _what_is_left(column: pd.Series | None, rows: int) -> pd.Series:

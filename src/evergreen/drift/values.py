@@ -26,7 +26,7 @@ def read_numbers(column: pd.Series) -> np.ndarray:
     try:
         values = pd.to_numeric(column.astype(object), errors="raise")
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise ValueError(str(error)) from error
 
 
