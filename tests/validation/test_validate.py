@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from evergreen.checks import Outcome, to_markdown
 from evergreen.data.snapshot import Fault, Snapshot
+from evergreen.drift.profile import build_profile
 from evergreen.spec import ModelSpec
+from evergreen.spec.rules import DriftRules
 from evergreen.validation.validate import Validation, validate
 
 ROWS = 1000
@@ -242,13 +244,13 @@ def test_unreadable_values_are_suffered_like_nulls_and_always_counted(
     column: str, count: int, outcome: Outcome
 ) -> None:
     frame = make_frame()
-    snapshot = make_snapshot(frame, (Fault(column, "type", count, ("n/k", "12 EUR")),))
+    snapshot = make_snapshot(frame, (Fault(column, "type", count, ("row 3: 'n/k'", "row 9: '12 EUR'")),))
 
     checks = {c.name: c for c in validate(frame, snapshot, make_spec(), None).checks}
 
     assert checks[f"column {column}: type"].outcome is outcome
     assert f"{count} of 1,000 rows cannot be read as" in checks[f"column {column}: type"].why
-    assert "'n/k', '12 EUR'" in checks[f"column {column}: type"].why
+    assert "such as row 3: 'n/k', row 9: '12 EUR'" in checks[f"column {column}: type"].why
 
 
 def test_without_a_champion_no_point_mass_is_judged() -> None:
@@ -264,6 +266,39 @@ def test_a_value_that_was_always_frequent_is_no_new_point_mass() -> None:
 
     assert "column visits: point mass" in [c.name for c in judge(frame, reference=REFERENCE).broken]
     assert judge(frame, reference=used_to_it).passed
+
+
+def test_rows_that_lost_their_time_are_counted() -> None:
+    frame = make_frame()
+    snapshot = make_snapshot(frame, (Fault("at", "time", 40),))
+
+    failed = [c for c in validate(frame, snapshot, make_spec(), None).checks if not c.passed]
+
+    assert [c.name for c in failed] == ["column at: time"]
+    assert "40 of 1,000 rows have no readable time and are left out" in failed[0].why
+
+
+def test_the_drift_windows_start_says_which_rows_are_new() -> None:
+    frame = put("price", 1.0, slice(900, None))(make_frame())
+    spec = make_spec().model_copy(update={"drift": DriftRules.model_validate({"window": "42d"})})
+
+    assert [c.name for c in judge(frame, spec, REFERENCE).broken] == ["column price: point mass"]
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(0.25, Outcome.FAIL), (0.35, Outcome.PASS)])
+def test_a_common_value_that_becomes_more_common_is_drift_and_no_point_mass(before: float, outcome: Outcome) -> None:
+    frame = put("visits", 0.0, slice(0, 600))(make_frame())
+    reference = replace(REFERENCE, columns={**REFERENCE.columns, "visits": Column({0.0: before})})
+
+    assert judge(frame, reference=reference).outcome is outcome
+
+
+def test_the_champions_own_profile_finds_nothing_in_its_own_rows() -> None:
+    frame, spec = make_frame(), make_spec()
+
+    assert judge(frame, spec, build_profile(frame, spec.column_types)).passed
+    burst = judge(put("price", -1.0, slice(0, 310))(frame), spec, build_profile(frame, spec.column_types))
+    assert "price: 31.0% of rows are -1, 0.0% in the champion's training data" in [c.why for c in burst.broken]
 
 
 def test_a_new_point_mass_among_the_newest_rows_is_seen_before_it_fills_the_table() -> None:

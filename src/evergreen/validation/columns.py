@@ -77,9 +77,14 @@ def _type_check(fault: Fault, rows: int, table: TableRules) -> Check:
     declared = table.columns.get(fault.column)
     limit = UNREADABLE if declared is None or declared.max_null_share is None else declared.max_null_share
     share = fault.count / max(rows, fault.count, 1)
-    kind = "its type" if declared is None else f"{declared.type}"
-    shown = f"; such as {', '.join(repr(text) for text in fault.examples[:FIRST])}" if fault.examples else ""
-    why = f"{fault.column}: {fault.count:,} of {rows:,} rows cannot be read as {kind} and count as null{shown}"
+    kind = "its type" if declared is None else declared.type
+    broken = (
+        "have no readable time and are left out"
+        if fault.rule == "time"
+        else f"cannot be read as {kind} and count as null"
+    )
+    shown = f"; such as {', '.join(fault.examples[:FIRST])}" if fault.examples else ""
+    why = f"{fault.column}: {fault.count:,} of {rows:,} rows {broken}{shown}"
     outcome = Outcome.FAIL if share > limit else Outcome.PASS
     return Check(f"column {fault.column}: {fault.rule}", outcome, share, f"share ≤ {limit:g}", why)
 

@@ -41,7 +41,9 @@ def check_point_mass(
     limit: float,
     newest: np.ndarray | None = None,
 ) -> Iterator[Check]:
-    """Values whose share grew by more than `limit` over the champion's training data.
+    """Values whose share at least doubled, and grew by more than `limit`, over the champion's training data.
+
+    A value that was common and becomes more so is drift, which has bounds of its own.
 
     `newest` marks the rows that came after it: among them a value fails as well that was there in less than 1 %
     of the reference and now has a share above `limit`, which a long table would otherwise hide for weeks.
@@ -89,7 +91,9 @@ def _judge(values: "pd.Series", top: Mapping[Any, float], limit: float, newest: 
     if newest is not None:
         fresh = frequent(values[newest], limit)
         grown += [(v, now, top.get(v, 0.0), "the newest rows") for v, now in fresh.items() if top.get(v, 0.0) < RARE]
-    grown = [found for found in grown if found[1] - found[2] > limit]
+    grown = [
+        (value, now, before, where) for value, now, before, where in grown if now > max(before + limit, 2 * before)
+    ]
     if not grown:
         return None
     value, now, before, where = max(grown, key=lambda found: found[1] - found[2])

@@ -1,0 +1,129 @@
+"""What type a column is: the narrowest that reads its values, by the code that will read them later."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from evergreen.data.parse import Reading, TextRules, read_values
+from evergreen.data.times import DayFirstError
+from evergreen.spec.columns import ColumnType
+from evergreen.spec.data import NULLS
+from evergreen.validation.columns import UNREADABLE
+
+# What people write where they have no value; a word such as `unknown` may be an answer and stays one.
+DIRT = ("?", ".", "-", "--", "n/a", "#N/A", "<NA>", "\\N")
+# More levels than this are no list that anybody reads.
+MANY_LEVELS = 100
+_CODE_NAMES = re.compile(r"(zip|postal|postcode|plz|_code$|^code$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A column type; `values` are the Arrow column read so, `unreadable` how many of them could not be."""
+
+    type: ColumnType
+    values: Any
+    unreadable: int
+
+
+def infer_type(name: str, values: Any, decimal: str = ".") -> Reader:
+    """The type of an Arrow array.
+
+    Texts that look like numbers but are codes (leading zeros, a name such as zipcode) are categories.
+
+    >>> import pyarrow as pa
+    >>> [infer_type("x", pa.array(texts)).type for texts in (["1", " "], ["1.5", "?"], ["yes", "no"], ["20250131"])]
+    ['integer', 'number', 'category', 'datetime']
+    """
+    import pyarrow as pa
+
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return _reading(values, "boolean")
+    if pa.types.is_integer(kind):
+        return _reading(values, "category" if _CODE_NAMES.search(name) else "integer")
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _reading(values, "number")
+    if pa.types.is_temporal(kind):
+        return _reading(values, "datetime")
+    return _from_texts(name, values, decimal)
+
+
+def find_decimal(columns: list[Any]) -> str:
+    """The decimal mark of a file's texts: a comma where more columns are numbers with it than with a point."""
+    by_comma = sum(_reads(column, "number", ",") and not _reads(column, "number", ".") for column in columns)
+    by_point = sum(_reads(column, "number", ".") and not _reads(column, "number", ",") for column in columns)
+    return "," if by_comma > by_point else "."
+
+
+def dirt_in(values: Any) -> tuple[str, ...]:
+    """The texts of a column that mean missing and are not known as such, in a fixed order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(values.type):
+        return ()
+    found = set(pc.unique(pc.utf8_trim_whitespace(values)).to_pylist())
+    return tuple(text for text in DIRT if text in found) if len(found) > 1 else ()
+
+
+def _from_texts(name: str, values: Any, decimal: str) -> Reader:
+    known = _known(values)
+    if not len(known):
+        return _reading(values, "text", decimal)
+    if not _codes(name, known):
+        kinds = (_reading(values, kind, decimal) for kind in _plausible(known))
+        readable = [found for found in kinds if found.unreadable <= UNREADABLE * len(known)]
+        if readable:
+            # The first of the most readable: an integer column holds no fraction at all.
+            return min(readable, key=lambda found: found.unreadable)
+    levels = len(known.unique())
+    return _reading(values, "category" if levels <= max(MANY_LEVELS, len(known) / 2) else "text", decimal)
+
+
+def _plausible(known: Any) -> tuple[ColumnType, ...]:
+    import pyarrow.compute as pc
+
+    distinct = {text.lower() for text in known.unique().to_pylist()}
+    if distinct <= {"true", "false"}:
+        return ("boolean",)
+    # Eight digits are a date before they are a number, if they can be.
+    digits = pc.all(pc.match_substring_regex(known, r"^(19|20)\d{6}$")).as_py()
+    return ("datetime", "integer", "number") if digits else ("integer", "number", "datetime")
+
+
+def _codes(name: str, known: Any) -> bool:
+    import pyarrow.compute as pc
+
+    if _CODE_NAMES.search(name):
+        return True
+    return bool(pc.any(pc.match_substring_regex(known, r"^0\d+$")).as_py())
+
+
+def _known(values: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    missing = pc.is_in(trimmed, value_set=pa.array(["", *NULLS, *DIRT]))
+    return trimmed.filter(pc.invert(pc.fill_null(missing, True)))
+
+
+def _reads(values: Any, kind: ColumnType, decimal: str) -> bool:
+    known = _known(values.unique())
+    return bool(len(known)) and _reading(known, kind, decimal).unreadable <= UNREADABLE * len(known)
+
+
+def _reading(values: Any, kind: ColumnType, decimal: str = ".") -> Reader:
+    rules = TextRules(decimal=decimal, nulls=("", *NULLS, *dirt_in(values)))
+    try:
+        found = read_values(values, kind, rules)
+    except DayFirstError:
+        found = read_values(values, kind, TextRules(decimal, rules.nulls, day_first=True))
+    return Reader(kind, found.values, _count(found))
+
+
+def _count(found: Reading) -> int:
+    import pyarrow.compute as pc
+
+    return 0 if found.unreadable is None else int(pc.sum(found.unreadable).as_py() or 0)
