@@ -1,6 +1,7 @@
 """Runs in MLflow: an experiment a model, a run a training, a child run a trial."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -31,28 +32,30 @@ class Tracking:
     artifacts: str
 
     def prepare(self) -> None:
-        """Create MLflow's database, one process at a time: two that do it at once break it for good."""
-        file = sqlite_file(self.uri)
-        if file is None:
-            self.client.search_experiments(max_results=1)
-            return
-        with exclusive(file.with_name(f"{file.name}.lock")), answering(self.uri):
-            Path(self.artifacts).mkdir(parents=True, exist_ok=True)
+        """Create MLflow's database and the folder of artifacts, where they are local; else ask whether it answers."""
+        with answering(self.uri):
+            if "://" not in self.artifacts:
+                Path(self.artifacts).mkdir(parents=True, exist_ok=True)
             self.client.search_experiments(max_results=1)
 
     @cached_property
     def client(self) -> Any:
-        """MLflow's client for this address, asked for late: for this room only."""
+        """MLflow's client for this address, made when first asked for: for this room only."""
         import logging
 
         probe(self.uri)
         set_manners()
-        with answering(self.uri):
+        # Whoever comes first to an SQLite file migrates it, and two that do it at once break it for good.
+        file = sqlite_file(self.uri)
+        turn = nullcontext() if file is None else exclusive(file.with_name(f"{file.name}.lock"))
+        with turn, answering(self.uri):
             from mlflow import MlflowClient
 
             # It logs what it raises, with a traceback; the error that we make of it says enough.
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            client.search_experiments(max_results=1)
+            return client
 
     def start_run(self, model: str, name: str, tags: Mapping[str, str]) -> RunHandle:
         """Open a run in the model's experiment, which is created if it is the first one."""
