@@ -28,6 +28,7 @@ _ORDERED_BUDGET = 60_000_000  # rows times resamples times classes that are rank
 _FEWEST_RESAMPLES = 200
 _MOST_LOST = 0.05  # share of resamples that may lack the metric
 _ROUNDING = 1e-12
+_HOPELESS = 1e-4  # an interval would have to shrink by more than this, with 10^8 times the rows
 
 
 def choose_scheme(
@@ -92,14 +93,14 @@ def resample_differences(
 def rows_to_decide(difference: float, lower: float, upper: float, margin: float, rows: int) -> int | None:
     """About how many rows the interval needs to lie on one side of -margin, as its width shrinks with their root.
 
-    None where it does already, or where the difference is the margin itself and no number would do.
+    None where it does already, or where the difference is so near the margin that no number would do.
 
     >>> rows_to_decide(difference=0.0, lower=-0.02, upper=0.02, margin=0.01, rows=1000)
     4000
     """
     room = difference + margin
     reach = difference - lower if room > 0 else upper - difference
-    if lower >= -margin or upper < -margin or room == 0:
+    if lower >= -margin or upper < -margin or abs(room) < _HOPELESS * reach:
         return None
     return math.ceil(round(rows * (reach / abs(room)) ** 2, 6))
 
