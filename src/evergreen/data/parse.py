@@ -220,8 +220,12 @@ def _read_text(values: Any, rules: TextRules) -> Any:  # noqa: ARG001
     if pa.types.is_boolean(kind):
         # As Python and pandas write them, so that a JSON true meets a True read from a CSV file.
         return pc.if_else(values, "True", "False")
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind):
-        # Arrow writes a whole float without its .0 already: 3.0 and 3 are one category.
+    if pa.types.is_floating(kind):
+        # 3.0 and 3 are one category: a column of integers is one of floats as soon as a null stands in it.
+        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _EXACT))
+        integers = pc.cast(pc.if_else(whole, values, None), pa.int64())
+        return pc.coalesce(pc.cast(integers, pa.string()), pc.cast(values, pa.string()))
+    if pa.types.is_integer(kind) or pa.types.is_temporal(kind):
         return pc.cast(values, pa.string())
     return pa.nulls(len(values), pa.string())
 

@@ -63,8 +63,11 @@ def find_separator(lines: Sequence[str]) -> str:
 
 
 def _layout(source: CsvSource | HttpSource, opener: Opener, where: str) -> _Layout:
-    with opener() as file:
-        raw = file.read(_SAMPLE)
+    try:
+        with opener() as file:
+            raw = file.read(_SAMPLE)
+    except (EOFError, OSError) as error:
+        raise DataError(f"{where}: cannot be read ({error})") from error
     text = io.StringIO(_decode(raw, source.encoding, where), newline="")
     lines = [line for line in text if line.strip()]
     if not lines:

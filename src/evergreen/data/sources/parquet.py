@@ -32,7 +32,6 @@ def open_file(path: str, where: str, request: Request) -> Stream:
 
 def _batches(files: Any, where: str, request: Request) -> Iterator[Any]:
     import pyarrow as pa
-
     from pyarrow import dataset
 
     # Little read-ahead and no buffering of whole row groups: a file may well be one row group larger than memory.

@@ -1,0 +1,135 @@
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evergreen.data.frame import canonical_frame, read_snapshot, snapshot_types
+from evergreen.errors import DataError, IntegrityError
+
+TYPES = {"i": "integer", "n": "number", "b": "boolean", "c": "category", "d": "datetime", "t": "text"}
+DTYPES = {"i": "float64", "n": "float64", "b": "float64", "c": "category", "d": "datetime64[us]", "t": "str"}
+
+_MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1))
+_CELLS = {
+    "i": st.none() | st.integers(-1000, 1000) | st.sampled_from(["7", "7.0", " "]),
+    "n": st.none() | st.floats(-1e9, 1e9) | st.sampled_from(["1.5", ""]),
+    "b": st.none() | st.booleans() | st.sampled_from(["Yes", "no"]),
+    "c": st.none() | st.integers(0, 3) | st.sampled_from(["x", "y "]) | st.booleans(),
+    "d": st.none() | _MOMENTS,
+    "t": st.none() | st.sampled_from(["p", " q"]),
+}
+_ROWS = st.lists(st.fixed_dictionaries(_CELLS), min_size=1, max_size=6)
+
+
+@given(_ROWS)
+@settings(max_examples=50, deadline=None)
+def test_a_value_is_the_same_alone_and_in_any_batch(rows):
+    whole = canonical_frame(pd.DataFrame(rows), TYPES)
+    alone = [canonical_frame(pd.DataFrame([row]), TYPES) for row in rows]
+    for position, single in enumerate(alone):
+        assert single.dtypes.astype(str).to_dict() == DTYPES
+        for column in TYPES:
+            one, other = single[column].iloc[0], whole[column].iloc[position]
+            assert (pd.isna(one) and pd.isna(other)) or one == other
+
+
+@given(_ROWS)
+@settings(max_examples=50, deadline=None)
+def test_the_canonical_form_is_its_own_canonical_form(rows):
+    once = canonical_frame(pd.DataFrame(rows), TYPES)
+    pd.testing.assert_frame_equal(once, canonical_frame(once, TYPES))
+
+
+def test_a_lone_null_has_the_dtype_of_its_type():
+    frame = canonical_frame(pd.DataFrame({name: [None] for name in TYPES}), TYPES)
+    assert frame.dtypes.astype(str).to_dict() == DTYPES
+    assert frame.isna().all().all()
+
+
+def test_categories_are_texts_in_alphabetical_order():
+    frame = canonical_frame(pd.DataFrame({"c": ["b", 3, None, True, 2.0, "a"]}), {"c": "category"})
+    assert list(frame["c"].cat.categories) == ["2", "3", "True", "a", "b"]
+    assert frame["c"].cat.categories.dtype == "str"
+
+
+def test_categories_that_pandas_holds_otherwise_become_texts():
+    frame = pd.DataFrame({"c": pd.Categorical([3, 1, None], categories=[3, 1, 9])})
+    assert canonical_frame(frame, {"c": "category"})["c"].tolist()[:2] == ["3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("number", [np.inf, 1.0]), ("integer", [3.5, 1.0]), ("boolean", [2.0, 1.0]), ("number", ["abc", 1.0])],
+)
+def test_what_is_no_value_of_its_type_is_missing(kind, values):
+    column = canonical_frame(pd.DataFrame({"x": values}), {"x": kind})["x"]
+    assert column.isna().tolist() == [True, False]
+
+
+def test_columns_follow_the_types_and_the_index_stays():
+    frame = pd.DataFrame({"b": ["1"], "a": ["2"], "other": [0]}, index=[7])
+    canonical = canonical_frame(frame, {"a": "number", "b": "number"})
+    assert list(canonical.columns) == ["a", "b"]
+    assert canonical.index.tolist() == [7]
+
+
+def test_what_was_given_is_not_changed():
+    frame = pd.DataFrame({"c": ["b", None], "n": ["1", "x"]})
+    before = frame.copy(deep=True)
+    canonical_frame(frame, {"c": "category", "n": "number"})
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_dates_in_a_day_first_column_are_read_so():
+    frame = canonical_frame(pd.DataFrame({"d": ["01/02/2025", "31/12/2025"]}), {"d": "datetime"})
+    assert frame["d"].tolist() == [pd.Timestamp(2025, 2, 1), pd.Timestamp(2025, 12, 31)]
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(DataError, match="no column 'price'; it has: prize"):
+        canonical_frame(pd.DataFrame({"prize": [1]}), {"price": "number"})
+
+
+def _snapshot(take, write):
+    rows = "\n".join(
+        f"{i},{i / 2},{'yes' if i % 2 else 'no'},{'cab'[i % 3]},2025-01-0{i % 9 + 1},k{i},u" for i in range(20)
+    )
+    path = write(f"i,n,b,c,d,t,y\n,,,,,,\n{rows}\n")
+    return take({"kind": "csv", "path": path}, {**TYPES, "y": "category"})
+
+
+def test_a_snapshot_reads_back_canonical(take, write):
+    snapshot = _snapshot(take, write)
+    frame = read_snapshot(snapshot.path)
+    assert frame.dtypes.astype(str).to_dict() == {**DTYPES, "y": "category"}
+    assert frame.iloc[0].isna().all()
+    assert snapshot_types(snapshot.path) == {**TYPES, "y": "category"}
+    pd.testing.assert_frame_equal(frame, canonical_frame(frame, {**TYPES, "y": "category"}))
+
+
+def test_chosen_rows_and_columns_have_the_dtypes_of_the_whole(take, write):
+    path = _snapshot(take, write).path
+    whole, rows = read_snapshot(path), np.array([1, 4, 17])
+    part = read_snapshot(path, ["c", "n"], rows)
+    pd.testing.assert_frame_equal(part, whole[["c", "n"]].iloc[rows].reset_index(drop=True))
+    assert part["c"].dtype == whole["c"].dtype
+    assert read_snapshot(path, ["c"], np.array([], dtype=int))["c"].dtype == whole["c"].dtype
+
+
+def test_what_is_no_snapshot_is_refused(tmp_path, write):
+    with pytest.raises(IntegrityError, match="is gone"):
+        read_snapshot(str(tmp_path / "none.parquet"))
+    with pytest.raises(IntegrityError, match="no whole Parquet file"):
+        read_snapshot(write("text", "text.parquet"))
+    foreign = tmp_path / "foreign.parquet"
+    pd.DataFrame({"a": [1]}).to_parquet(foreign)
+    with pytest.raises(IntegrityError, match="no snapshot that Evergreen wrote"):
+        read_snapshot(str(foreign))
+
+
+def test_a_column_that_the_snapshot_lacks_is_named(take, write):
+    with pytest.raises(DataError, match="no column 'z'"):
+        read_snapshot(_snapshot(take, write).path, ["z"])
