@@ -47,14 +47,8 @@ def _parts(frame: pd.DataFrame, target: str, columns: Sequence[str]) -> dict[str
 def _formulas(values: Mapping[str, np.ndarray], y: np.ndarray) -> Iterator[tuple[tuple[str, ...], str]]:
     for a, b in combinations(values, 2):
         u, v = values[a], values[b]
-        for result, words in (
-            (u + v, f"{a} + {b}"),
-            (u - v, f"{a} - {b}"),
-            (v - u, f"{b} - {a}"),
-            (u * v, f"{a} × {b}"),
-        ):
-            if _equal(result, y):
-                yield (a, b), words
+        results = {f"{a} + {b}": u + v, f"{a} - {b}": u - v, f"{b} - {a}": v - u, f"{a} × {b}": u * v}
+        yield from (((a, b), words) for words, result in results.items() if _equal(result, y))
     if len(values) <= _MOST_FOR_TRIPLES:
         for names in combinations(values, 3):
             if _equal(np.sum([values[n] for n in names], axis=0), y):

@@ -39,7 +39,7 @@ def require_column(name: str, present: Iterable[str], what: str) -> None:
     if name in names:
         return
     folded = {n.casefold(): n for n in reversed(names)}
-    close = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
+    close = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(names)}"
     raise UserError(f"{what}: the table has no column {name!r}; {hint}")
 

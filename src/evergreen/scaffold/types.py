@@ -106,7 +106,7 @@ def _known(values: Any) -> Any:
 
     trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
     missing = pc.is_in(trimmed, value_set=pa.array(["", *NULLS, *DIRT]))
-    return trimmed.filter(pc.invert(pc.fill_null(missing, True)))
+    return trimmed.filter(pc.and_not(pc.is_valid(trimmed), missing))
 
 
 def _reads(values: Any, kind: ColumnType, decimal: str) -> bool:

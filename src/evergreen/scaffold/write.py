@@ -32,7 +32,7 @@ def _head(plan: SpecPlan) -> Iterator[str]:
     table = plan.table
     part = "" if table.complete else "the first "
     yield f"# Written by `evergreen init` from {table.source.path}"
-    yield f"# ({part}{table.rows:,} rows, {len(table.columns)} columns). Read it once: what it says is a guess from these rows."
+    yield f"# ({part}{table.rows:,} rows, {len(table.columns)} columns). Read it once: it is a guess from these rows."
     yield f"model: {flow(plan.model)}"
     yield f"task: {plan.target.task}{_task_note(plan)}"
     yield "# owner: team@example.com"
