@@ -13,7 +13,7 @@ from evergreen.drift.result import ColumnDrift, DriftResult
 from evergreen.drift.text import to_dict
 from evergreen.spec.rules import DriftRules
 
-# Figures of five thousand rows look like those of fifty thousand, and cost less than half (docs/drift.md).
+# Figures of five thousand rows look like those of fifty thousand, and cost less (docs/drift.md).
 REPORT_ROWS = 5_000
 
 
