@@ -124,6 +124,13 @@ def test_duckdb_binds_the_moment_and_the_window(files, take):
     assert (frame["at"].iloc[0], frame["y"].iloc[0]) == (pd.Timestamp(2025, 6, 1), "2025-05-01 00:00:00")
 
 
+def test_duckdb_casts_times_to_utc_wherever_it_runs(take, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    query = "select 1 as x, timestamptz '2025-01-01 00:00:00+00'::timestamp as 'at', 'p' as y"
+    frame = read_snapshot(take({"kind": "duckdb", "query": query}, TYPES).path)
+    assert frame["at"].tolist() == [pd.Timestamp(2025, 1, 1)]
+
+
 def test_duckdb_reads_a_database_without_writing_to_it(tmp_path, take, files):
     path = tmp_path / "sales.duckdb"
     with duckdb.connect(str(path)) as database:

@@ -38,7 +38,7 @@ def _connect(source: DuckdbSource, where: str) -> Iterator[Any]:
     import duckdb
 
     # Nothing is fetched from the network behind the user's back.
-    config = {"autoinstall_known_extensions": "false", "TimeZone": "UTC"}
+    config = {"autoinstall_known_extensions": "false"}
     database = ":memory:"
     if source.database is not None:
         database = require_file(locate(source.database), source.database)
@@ -49,6 +49,8 @@ def _connect(source: DuckdbSource, where: str) -> Iterator[Any]:
     except duckdb.Error as error:
         raise DataError(f"{where}: {source.database} is no DuckDB database ({error})") from error
     with contextlib.closing(connection):
+        # Else a time with a zone would be cast to the local time of the machine.
+        connection.execute("SET TimeZone = 'UTC'")
         yield connection
 
 

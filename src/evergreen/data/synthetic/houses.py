@@ -32,7 +32,7 @@ class HouseOptions(Options):
     start: Moment = datetime(2024, 1, 1)  # noqa: DTZ001 - columns hold naive UTC
     end: Moment = datetime(2026, 1, 1)  # noqa: DTZ001
     inflation: float = Field(0.04, ge=-0.5, le=1)
-    noise: float = Field(0.16, ge=0, le=2)
+    noise: float = Field(0.14, ge=0, le=2)
 
     @model_validator(mode="after")
     def _ordered(self) -> "HouseOptions":
