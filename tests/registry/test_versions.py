@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from evergreen.errors import IntegrityError, UserError
 from evergreen.registry.provenance import Provenance
 from evergreen.registry.reference import fetch_reference, log_reference
-from evergreen.registry.versions import StaleChampion
+from evergreen.registry.tracking import Tracking
+from evergreen.registry.versions import Registry, StaleChampion
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
 TAGS = Provenance("5e1f", "0a", "c0ffee", "scheduled", "f1", "k1", UNTIL, {"f1": 0.9, "auc": None}).to_tags()
@@ -93,6 +95,25 @@ def test_a_stale_champion_is_refused_and_nothing_moves(registry, ten_versions, c
     with pytest.raises(StaleChampion, match="run again"):
         registry.promote("churn", 10, expected)
     assert registry.aliases("churn") == before
+
+
+def test_of_two_promotions_at_once_one_is_stale(registry, tracking, ten_versions):
+    registry.promote("churn", 8, None)
+    others = [Registry(Tracking(tracking.uri, tracking.artifacts)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(other.promote, "churn", n, 8) for other, n in zip(others, (9, 10), strict=True)]
+        failures = [future.exception() for future in started]
+    (lost,) = [failure for failure in failures if failure is not None]
+    assert isinstance(lost, StaleChampion)
+    assert registry.aliases("churn") == {"champion": 9 if failures[0] is None else 10, "previous": 8}
+
+
+def test_of_two_registrations_at_once_one_finds_the_other(registry, tracking, logged):
+    others = [Registry(Tracking(tracking.uri, tracking.artifacts)) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        started = [pool.submit(other.register, "churn", *logged, TAGS, "card") for other in others]
+        assert {future.result().version for future in started} == {1}
+    assert registry.versions("churn") == (1,)
 
 
 def test_a_version_that_does_not_exist_is_a_mistake_of_the_user(registry, ten_versions):
