@@ -33,11 +33,13 @@ def defaults(settings: Settings) -> Mapping[str, str]:
 
 @contextmanager
 def environment(settings: Settings) -> Iterator[None]:
-    """The process environment with `defaults` filled in, put back afterwards."""
+    """The process environment with `defaults` filled in, put back afterwards; creates the home."""
     missing = {key: value for key, value in defaults(settings).items() if key not in os.environ}
     # Relative paths in these two were made absolute: tasks may run in another folder.
     missing |= {key: defaults(settings)[key] for key in ("EVERGREEN_HOME", "EVERGREEN_CONFIGS")}
     before = {key: os.environ.get(key) for key in missing}
+    # Prefect creates its home, but not the folders above it, and then waits in vain for its server.
+    settings.home.mkdir(parents=True, exist_ok=True)
     os.environ.update(missing)
     try:
         yield

@@ -77,7 +77,8 @@ def status() -> None:
 def history(
     model: ModelArgument,
     at: Annotated[
-        datetime | None, typer.Option(parser=parse_moment, metavar="TIME", help="Who was champion at that time, and why.")
+        datetime | None,
+        typer.Option(parser=parse_moment, metavar="TIME", help="Who was champion at that time, and why."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Newest decisions to show.")] = 20,
 ) -> None:

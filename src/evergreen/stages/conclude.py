@@ -5,8 +5,9 @@ from pathlib import Path
 
 from evergreen.checks import to_markdown
 from evergreen.gate.decision import DecisionKind
-from evergreen.report.run import Fact, RunReport, headline
+from evergreen.report.run import headline
 from evergreen.settings import Settings
+from evergreen.stages.describe import describe
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Conclusion, Evidence, Job, reached
 from evergreen.store.entry import LedgerEntry
@@ -28,47 +29,11 @@ def conclude(job: Job, evidence: Evidence, entry: LedgerEntry | None, settings: 
     return Conclusion(report, str(path), evidence, entry.id if entry else None, champion)
 
 
-def describe(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> RunReport:
-    """Everything that the page and the summary show."""
-    request, champion = job.run.request, job.run.champion
-    return RunReport(
-        model=job.spec.model,
-        as_of=request.as_of,
-        reason=request.reason,
-        decision=reached(evidence.decision),
-        description=job.spec.description,
-        owner=job.spec.owner,
-        dry_run=request.dry_run,
-        version=evidence.registered.version if evidence.registered else None,
-        champion_version=champion.version if champion else None,
-        snapshot=job.snapshot,
-        warnings=evidence.warnings,
-        drift=evidence.drift,
-        split=evidence.split,
-        trials=evidence.trials,
-        fitted=evidence.fitted,
-        evaluation=evidence.evaluation,
-        facts=tuple(_facts(job, entry)),
-    )
-
-
 def to_text(conclusion: Conclusion) -> str:
     """The headline, the gate and the links, as Markdown."""
     report = conclusion.report
     links = [f"- {fact.name}: {f'[{fact.text}]({fact.url})' if fact.url else fact.text}" for fact in report.facts]
     return "\n".join([f"## {headline(report)}", "", *links, "", to_markdown(report.decision.checks)])
-
-
-def _facts(job: Job, entry: LedgerEntry | None) -> list[Fact]:
-    origin, tracking = job.run.origin, job.tracking
-    facts = [Fact("started by", origin.user), Fact("training key", job.key[:16])]
-    if entry is not None:
-        facts.append(Fact("ledger", f"decision {entry.id}"))
-    if tracking is not None:
-        facts.append(Fact("MLflow run", tracking.run_id, tracking.url))
-    if origin.flow_run is not None:
-        facts.append(Fact("Prefect run", origin.flow_run, origin.flow_run_url))
-    return facts
 
 
 def _link(job: Job, evidence: Evidence, entry: LedgerEntry | None, page: Path, settings: Settings) -> None:

@@ -9,6 +9,7 @@ from evergreen.gate.decision import Decision, DecisionKind
 from evergreen.registry.smoke import smoke_test
 from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
+from evergreen.stages.describe import describe
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.stages.track import provenance
@@ -22,12 +23,12 @@ def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
     """Register what passed its gate. A dry run registers nothing."""
     if job.run.request.dry_run:
         return evidence
-    from evergreen.report.card import model_card
+    from evergreen.report.card import write_card
 
     evaluation, logged = reached(evidence.evaluation), reached(evidence.logged)
     origin = provenance(job, evaluation.challenger.metrics)
     tags = replace(origin, trained_until=reached(evidence.split).train_until).to_tags()
-    card = model_card(job.spec, evaluation, reached(evidence.decision))
+    card = write_card(describe(job, evidence, None), job.spec)
     registry = Registry(tracking_of(settings))
     version = registry.register(job.spec.model, reached(job.tracking).run_id, logged, tags, card)
     log.info("register    %s version %d", version.model, version.version)

@@ -118,7 +118,8 @@ class Job:
 class Conclusion:
     """How a run ended: what the caller prints and the orchestrator returns.
 
-    `page` is the path of the report, `champion` the version in production afterwards. `ledger_id` is None for a dry run.
+    `page` is the path of the report, `champion` the version in production afterwards; `ledger_id` is None for a dry
+    run.
     """
 
     report: RunReport
