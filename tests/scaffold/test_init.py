@@ -260,6 +260,11 @@ def test_few_integers_and_booleans_are_classes_as_the_file_writes_them(
     assert tuple(read_snapshot(snapshot.path, ["churn"])["churn"].cat.categories) == classes
 
 
+def test_integers_that_are_no_classes_are_a_regression(write: Callable[..., Path]) -> None:
+    assert written(write(customers(30)[["rate", "visits"]]), "visits")[0].task == "regression"
+    assert written(write(rides()), "casual", model="other")[0].task == "regression"
+
+
 def test_names_that_yaml_would_misread_survive(write: Callable[..., Path]) -> None:
     names = {"visits": "on", "rate": "null", "plan": "Length (mm): a, b", "churn": "y"}
 
@@ -287,8 +292,8 @@ def test_odd_extremes_and_codes_for_missing_are_pointed_out(write: Callable[...,
         ("churn", "observed", "--time: the table has no column 'observed'; did you mean observed_at?"),
         ("churn", "plan", "--time: plan holds category values and no dates; dates are in: observed_at, last_purchase"),
         ("churn", "churn", "--time: churn is the target"),
-        ("country", None, "--target: country has 1 value in 400 rows"),
-        ("customerID", None, "--target: customerID has 400 different texts in 400 rows: too many to be classes"),
+        ("country", None, "--target: country is one value in all 400 rows"),
+        ("customerID", None, "--target: customerID has 400 different values in 400 rows: too many to be classes"),
         ("observed_at", None, "--target: observed_at holds dates"),
     ],
 )

@@ -11,6 +11,8 @@ from evergreen.scaffold.types import MANY_LEVELS
 
 FEW_CLASSES = 10
 _IMBALANCED = 0.3
+# A class wants five rows at least.
+_ROWS_A_CLASS = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def describe_target(table: TableReport, name: str) -> Target:
     require_column(name, table.columns, "--target")
     c = table.columns[name]
     if c.distinct < 2:
-        raise DataError(f"--target: {name} has {c.distinct} value in {c.rows:,} rows; there is nothing to predict")
+        raise DataError(
+            f"--target: {name} is {'one value' if c.distinct else 'empty'} in all {c.rows:,} rows; there is nothing to predict"
+        )
     if c.type == "datetime":
         raise DataError(f"--target: {name} holds dates; predict a number of days instead: add such a column first")
     return _classification(table, c) if _has_classes(c) else _regression(c)
@@ -58,13 +62,14 @@ def describe_target(table: TableReport, name: str) -> Target:
 def _has_classes(c: ColumnReport) -> bool:
     if not c.numeric:
         return True
-    return c.type == "boolean" or c.distinct == 2 or (c.type == "integer" and c.distinct <= FEW_CLASSES)
+    few = c.type == "integer" and c.distinct <= min(FEW_CLASSES, c.known * _ROWS_A_CLASS)
+    return few or c.type == "boolean" or c.distinct == 2
 
 
 def _classification(table: TableReport, c: ColumnReport) -> Target:
-    if c.distinct > MANY_LEVELS or c.distinct > c.known / 5:
+    if c.distinct > min(MANY_LEVELS, c.known * _ROWS_A_CLASS):
         raise DataError(
-            f"--target: {c.name} has {c.distinct:,} different texts in {c.known:,} rows: too many to be classes; "
+            f"--target: {c.name} has {c.distinct:,} different values in {c.known:,} rows: too many to be classes; "
             "choose another column, or group its values"
         )
     counts = table.texts(c.name).value_counts(normalize=True)

@@ -14,6 +14,7 @@ from evergreen.validation.columns import UNREADABLE
 DIRT = ("?", ".", "-", "--", "n/a", "#N/A", "<NA>", "\\N")
 # More levels than this are no list that anybody reads.
 MANY_LEVELS = 100
+_FIRST_LOOK = 1000
 _CODE_NAMES = re.compile(r"(zip|postal|postcode|plz|_code$|^code$)", re.IGNORECASE)
 
 
@@ -72,8 +73,9 @@ def _from_texts(name: str, values: Any, decimal: str) -> Reader:
     if not len(known):
         return _reading(values, "text", decimal)
     if not _codes(name, known):
-        kinds = (_reading(values, kind, decimal) for kind in _plausible(known))
-        readable = [found for found in kinds if found.unreadable <= UNREADABLE * len(known)]
+        kinds = [kind for kind in _plausible(known) if _mostly_reads(known, kind, decimal)]
+        readings = [_reading(values, kind, decimal) for kind in kinds]
+        readable = [found for found in readings if found.unreadable <= UNREADABLE * len(known)]
         if readable:
             # The first of the most readable: an integer column holds no fraction at all.
             return min(readable, key=lambda found: found.unreadable)
@@ -90,6 +92,12 @@ def _plausible(known: Any) -> tuple[ColumnType, ...]:
     # Eight digits are a date before they are a number, if they can be.
     digits = pc.all(pc.match_substring_regex(known, r"^(19|20)\d{6}$")).as_py()
     return ("datetime", "integer", "number") if digits else ("integer", "number", "datetime")
+
+
+def _mostly_reads(known: Any, kind: ColumnType, decimal: str) -> bool:
+    """A look at the first values, which spares most columns the full attempt."""
+    first = known.slice(0, _FIRST_LOOK)
+    return _reading(first, kind, decimal).unreadable <= len(first) / 5
 
 
 def _codes(name: str, known: Any) -> bool:
