@@ -129,7 +129,7 @@ def test_a_sound_table_passes_without_a_warning() -> None:
             "unique key",
             "1 of 1,000 rows repeat an earlier key; first: row 9 (c1)",
         ),
-        (put("left", "no", slice(None)), "classes", "left: 1 classes (no 100.0%)"),
+        (put("left", "no", slice(None)), "classes", "left: one class only (no 100.0%)"),
         (put("left", "no", slice(10, None)), "class balance", "left: class yes has"),
         (put("left", np.nan, slice(None)), "labels", "left: 0 of 1,000 rows have a label"),
         (put("price", 7.0, slice(0, 310)), "column price: point mass", "31.0% of rows are 7, 0.0% in the champion's"),

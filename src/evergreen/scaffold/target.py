@@ -51,9 +51,8 @@ def describe_target(table: TableReport, name: str) -> Target:
     require_column(name, table.columns, "--target")
     c = table.columns[name]
     if c.distinct < 2:
-        raise DataError(
-            f"--target: {name} is {'one value' if c.distinct else 'empty'} in all {c.rows:,} rows; there is nothing to predict"
-        )
+        held = "has one value" if c.distinct else "is empty"
+        raise DataError(f"--target: {name} {held} in all {c.rows:,} rows; there is nothing to predict")
     if c.type == "datetime":
         raise DataError(f"--target: {name} holds dates; predict a number of days instead: add such a column first")
     return _classification(table, c) if _has_classes(c) else _regression(c)

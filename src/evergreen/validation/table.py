@@ -90,12 +90,16 @@ def _check_classes(labels: "pd.Series", min_share: float) -> Iterator[Check]:
     counts = counts[counts > 0]
     shown = ", ".join(f"{name} {count / len(labels):.1%}" for name, count in counts.head(6).items())
     several = Outcome.PASS if len(counts) > 1 else Outcome.FAIL
-    yield Check("classes", several, float(len(counts)), "≥ 2", f"{labels.name}: {len(counts)} classes ({shown})")
+    yield Check("classes", several, float(len(counts)), "≥ 2", f"{labels.name}: {_classes(len(counts))} ({shown})")
     if min_share > 0:
         least = counts.iloc[-1] / len(labels)
         why = f"{labels.name}: class {counts.index[-1]} has {counts.iloc[-1]:,} of {len(labels):,} labels ({least:.1%})"
         outcome = Outcome.FAIL if least < min_share else Outcome.PASS
         yield Check("class balance", outcome, float(least), f"share ≥ {min_share:g}", why)
+
+
+def _classes(count: int) -> str:
+    return f"{count} classes" if count > 1 else "one class only"
 
 
 def _check_values(labels: "pd.Series") -> Iterator[Check]:
