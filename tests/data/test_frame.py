@@ -1,4 +1,5 @@
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,26 @@ def test_a_lone_null_has_the_dtype_of_its_type():
     frame = canonical_frame(pd.DataFrame({name: [None] for name in TYPES}), TYPES)
     assert frame.dtypes.astype(str).to_dict() == DTYPES
     assert frame.isna().all().all()
+    assert frame["c"].cat.categories.dtype == "str"
+
+
+def test_a_table_without_rows_has_the_dtypes_of_its_types():
+    frame = canonical_frame(pd.DataFrame({name: [1] for name in TYPES}).iloc[:0], TYPES)
+    assert frame.dtypes.astype(str).to_dict() == DTYPES
+    assert frame["c"].cat.categories.dtype == "str"
+
+
+def test_columns_without_a_value_read_back_with_the_dtypes_of_their_types(take, write):
+    path = write("i,n,b,c,d,t,y\n,,,,,,p\n,,,,,,p\n")
+    frame = read_snapshot(take({"kind": "csv", "path": path}, {**TYPES, "y": "category"}).path)
+    assert frame[list(TYPES)].dtypes.astype(str).to_dict() == DTYPES
+    assert frame["c"].cat.categories.dtype == "str"
+    assert frame[list(TYPES)].isna().all().all()
+
+
+def test_an_index_may_repeat_itself():
+    frame = pd.DataFrame({"n": ["1", "x", "3"]}, index=[5, 5, 7])
+    assert canonical_frame(frame, {"n": "number"})["n"].tolist()[::2] == [1.0, 3.0]
 
 
 def test_categories_are_texts_in_alphabetical_order():
@@ -117,6 +138,15 @@ def test_chosen_rows_and_columns_have_the_dtypes_of_the_whole(take, write):
     pd.testing.assert_frame_equal(part, whole[["c", "n"]].iloc[rows].reset_index(drop=True))
     assert part["c"].dtype == whole["c"].dtype
     assert read_snapshot(path, ["c"], np.array([], dtype=int))["c"].dtype == whole["c"].dtype
+
+
+def test_a_file_with_broken_pages_is_refused(take, write):
+    path = Path(_snapshot(take, write).path)
+    content = bytearray(path.read_bytes())
+    content[4:200] = b"\x00" * 196
+    path.write_bytes(bytes(content))
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_snapshot(str(path))
 
 
 def test_what_is_no_snapshot_is_refused(tmp_path, write):

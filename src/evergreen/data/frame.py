@@ -83,7 +83,9 @@ def _snapshot_file(path: str) -> Iterator[Any]:
     except pa.ArrowInvalid as error:
         raise IntegrityError(f"{path}: is no whole Parquet file ({error})") from error
     except OSError as error:
-        raise UnavailableError(f"{path}: cannot be read ({error})") from error
+        # Arrow reports broken pages as operating system errors, but without a number.
+        kind = UnavailableError if error.errno else IntegrityError
+        raise kind(f"{path}: cannot be read ({error})") from error
 
 
 def _types_of(file: Any, path: str) -> dict[str, ColumnType]:
@@ -104,8 +106,7 @@ def _read_column(file: Any, name: str, kind: ColumnType, positions: Any) -> "pd.
         values = values.take(positions)
     if kind in _NUMERIC:
         values = values.cast(pa.float64(), safe=False)
-    series: pd.Series = values.to_pandas()
-    return series
+    return _of_texts(values.to_pandas(), kind)
 
 
 def _canonical(column: "pd.Series", kind: ColumnType) -> Any:
@@ -176,16 +177,20 @@ def _text(value: Any) -> str | None:
 
 
 def _to_series(values: Any, kind: ColumnType, like: "pd.Series") -> Any:
-    import pandas as pd
     import pyarrow as pa
 
     if kind in _NUMERIC:
         values = values.cast(pa.float64(), safe=False)
     if kind == "category":
         values = _sorted_codes(values.dictionary_encode())
-    if kind == "text":
-        return pd.Series(values.to_pandas(), dtype="str").set_axis(like.index)
-    return values.to_pandas().set_axis(like.index)
+    return _of_texts(values.to_pandas(), kind).set_axis(like.index)
+
+
+def _of_texts(series: "pd.Series", kind: ColumnType) -> "pd.Series":
+    """The series, with texts as `str` also where there is none that would tell pandas so."""
+    if kind == "category" and series.cat.categories.dtype != "str":
+        return series.cat.set_categories(series.cat.categories.astype("str"))
+    return series.astype("str") if kind == "text" and series.dtype != "str" else series
 
 
 def _sorted_codes(column: Any) -> Any:
