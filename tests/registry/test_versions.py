@@ -16,14 +16,12 @@ TAGS = Provenance("5e1f", "0a", "c0ffee", "scheduled", "f1", "k1", UNTIL, {"f1":
 
 
 @pytest.fixture
-def ten_versions(registry, tracking, logged) -> tuple[str, ...]:
-    """Version n of `churn` is of the n-th of these runs; MLflow does not mind that they share one artifact."""
-    run_id, model = logged
-    location = tracking.client.get_logged_model(model.uri.removeprefix("models:/")).artifact_location
+def ten_versions(tracking, tmp_path) -> None:
+    """Ten versions of `churn`; MLflow does not mind that there is no model behind them."""
+    run = tracking.start_run("churn", "first", {})
     tracking.client.create_registered_model("churn")
     for _ in range(10):
-        tracking.client.create_model_version("churn", location, run_id=run_id)
-    return (run_id,) * 10
+        tracking.client.create_model_version("churn", str(tmp_path), run_id=run.run_id)
 
 
 def test_registering_thrice_gives_one_version(registry, logged):
