@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 from evergreen.errors import EvergreenError, SpecError
 from evergreen.evaluation.evaluate import EvaluationRules, evaluate
 from evergreen.evaluation.latency import ROWS, WARM_UP, measure_latency
-from evergreen.evaluation.predict import Contender, Holdout
+from evergreen.evaluation.predict import Contender, Holdout, answer
 from evergreen.evaluation.result import Evaluation
 from evergreen.spec.rules import AgainstChampion, SliceRules
 
@@ -144,6 +146,22 @@ def test_a_holdout_of_one_class_is_compared_only_where_the_metric_exists():
     assert found.comparison is None
     assert "roc_auc cannot be computed" in found.comparison_note
     assert found.challenger.metrics["accuracy"] is not None
+
+
+@pytest.mark.parametrize("estimator", [DecisionTreeClassifier(max_depth=3), HistGradientBoostingClassifier(max_iter=5)])
+def test_labels_taken_from_probabilities_are_the_ones_a_server_would_give(estimator):
+    model = fitted(estimator, ["x", "noise"])
+    assert list(answer(Contender(model), holdout().frame).predicted) == list(model.predict(holdout().frame))
+
+
+class Cautious(DecisionTreeClassifier):
+    def predict(self, X):
+        return np.where(self.predict_proba(X)[:, 0] > 0.9, "late", "on time")
+
+
+def test_a_model_with_a_threshold_of_its_own_is_asked_for_its_labels():
+    model = fitted(Cautious(max_depth=3), ["x", "noise"])
+    assert list(answer(Contender(model), holdout().frame).predicted) == list(model.predict(holdout().frame))
 
 
 def test_slices_hold_every_value_with_enough_rows_and_the_missing_ones():

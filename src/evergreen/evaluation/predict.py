@@ -100,10 +100,21 @@ def _answer(model: Any, frame: "pd.DataFrame") -> Answers:
 
 
 def _ask(estimator: Any, rows: Any) -> Answers:
-    predicted = estimator.predict(rows)
     if not hasattr(estimator, "classes_"):
-        return Answers(np.asarray(predicted, dtype=np.float64))
+        return Answers(np.asarray(estimator.predict(rows), dtype=np.float64))
     classes = tuple(str(name) for name in estimator.classes_)
     asks_probabilities = hasattr(estimator, "predict_proba")
     matrix = np.asarray(estimator.predict_proba(rows), dtype=np.float64) if asks_probabilities else None
-    return Answers([str(label) for label in predicted], matrix, classes)
+    if matrix is not None and _says_the_likeliest(estimator):
+        return Answers(np.array(classes, dtype=object)[matrix.argmax(axis=1)], matrix, classes)
+    return Answers([str(label) for label in estimator.predict(rows)], matrix, classes)
+
+
+def _says_the_likeliest(estimator: Any) -> bool:
+    """True for trees and forests, which walk every tree again to name the class they give most probability."""
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    # Subclasses may decide otherwise, by a threshold of their own.
+    trees = (ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier, DecisionTreeClassifier)
+    return type(estimator) in trees

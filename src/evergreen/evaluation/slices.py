@@ -13,7 +13,7 @@ from evergreen.evaluation.result import SliceScore
 from evergreen.spec.rules import AgainstChampion, SliceRules
 
 # Slices are many and their intervals only have to tell noise from harm.
-_RESAMPLES = 400
+_RESAMPLES = 200
 
 
 def score_slices(
