@@ -11,7 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from evergreen.errors import DataError
 from evergreen.features.pipeline import build_preprocessing, with_estimator
@@ -130,14 +130,19 @@ def test_feature_names_name_the_columns_of_the_matrix_in_a_stable_order(encoding
     assert names == preprocessing(encoding).fit(rows().sample(frac=1, random_state=1)).get_feature_names_out().tolist()
 
 
-def test_scaled_numbers_are_those_of_scikit_learn():
+@pytest.mark.parametrize("impute", ["mean", "median", "zero"])
+@pytest.mark.parametrize(
+    ("scale", "scaler"), [("standard", StandardScaler()), ("robust", RobustScaler()), ("none", None)]
+)
+def test_imputed_and_scaled_numbers_are_those_of_scikit_learn(impute, scale, scaler):
     features = FeatureSpec.model_validate(
-        {"numeric": ["price", "units"], "numeric_preprocessing": {"impute": "mean", "scale": "standard"}}
+        {"numeric": ["price", "units"], "numeric_preprocessing": {"impute": impute, "scale": scale}}
     )
-    ours = preprocessing("scaled", features).fit_transform(rows())
-    values = rows()[["price", "units"]].to_numpy()
-    theirs = StandardScaler().fit_transform(SimpleImputer().fit_transform(values))
-    assert np.abs(ours - theirs).max() < 1e-6
+    imputer = SimpleImputer(strategy="constant", fill_value=0) if impute == "zero" else SimpleImputer(strategy=impute)
+    imputed = imputer.fit_transform(rows()[["price", "units"]].to_numpy())
+    scaled = imputed if scaler is None else scaler.fit_transform(imputed)
+    assert np.abs(preprocessing("imputed", features).fit_transform(rows()) - imputed).max() < 1e-5
+    assert np.abs(preprocessing("scaled", features).fit_transform(rows()) - scaled).max() < 1e-5
 
 
 @pytest.mark.parametrize("impute", ["mean", "median", "zero"])
