@@ -33,15 +33,16 @@ def result(mean, candidate=0, **params):
 
 def test_a_grid_tries_every_combination_in_the_order_of_the_spec():
     tried = plan(training(GRID, TREES), "classification")
-    assert [recipe.label for recipe in tried.recipes] == [
-        "logistic_regression C=0.1 solver=lbfgs",
-        "logistic_regression C=0.1 solver=saga",
-        "logistic_regression C=1 solver=lbfgs",
-        "logistic_regression C=1 solver=saga",
-        "logistic_regression C=10 solver=lbfgs",
-        "logistic_regression C=10 solver=saga",
-        "random_forest max_depth=5",
+    assert [recipe.params for recipe in tried.recipes] == [
+        {"C": 0.1, "solver": "lbfgs"},
+        {"C": 0.1, "solver": "saga"},
+        {"C": 1, "solver": "lbfgs"},
+        {"C": 1, "solver": "saga"},
+        {"C": 10, "solver": "lbfgs"},
+        {"C": 10, "solver": "saga"},
+        {"max_depth": 5},
     ]
+    assert [recipe.candidate for recipe in tried.recipes] == [0] * 6 + [1]
     assert [recipe.encoding for recipe in tried.recipes] == ["scaled"] * 6 + ["native"]
     assert tried.rungs == (Rung(1.0, 1),)
 
