@@ -79,7 +79,7 @@ def find_challenger(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, F
     search = plan(training, job.spec.task)
     at_once = search.recipes if training.search.refit == "all" or len(search.recipes) == 1 else ()
     with choose_runner(training.search) as runner:
-        fits = {r.label: runner.submit(fit_model, {"job": job, "split": split, "recipe": r}) for r in at_once}
+        fits = {r.key: runner.submit(fit_model, {"job": job, "split": split, "recipe": r}) for r in at_once}
         encodings = {recipe.encoding for recipe in search.recipes}
         encoded = {
             e: runner.submit(encode_rows, {"job": job, "split": split, "encoding": e}) for e in sorted(encodings)
@@ -93,7 +93,7 @@ def find_challenger(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, F
             results = [future.result() for future in futures]
             trials += results
             survivors = select(results, rung, training.metric)
-        models = {label: future.result() for label, future in fits.items()}
+        models = {key: future.result() for key, future in fits.items()}
     winner = best(results, training.metric).recipe
-    fitted = models.get(winner.label) or fit_model(job, split, winner)
+    fitted = models.get(winner.key) or fit_model(job, split, winner)
     return evidence.add(split=split, trials=tuple(trials), fitted=fitted), models

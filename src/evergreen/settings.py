@@ -45,8 +45,12 @@ class Settings:
         >>> Settings.from_environment({"EVERGREEN_STORE_URL": "postgresql://db/evergreen"}).store_file is None
         True
         """
-        prefix = "sqlite:///"
-        return Path(self.store_url.removeprefix(prefix)) if self.store_url.startswith(prefix) else None
+        return _file_of(self.store_url)
+
+    @property
+    def tracking_file(self) -> Path | None:
+        """MLflow's file where it is SQLite; None where it is a server."""
+        return _file_of(self.tracking_uri)
 
     @property
     def reports(self) -> Path:
@@ -57,3 +61,8 @@ class Settings:
     def work(self) -> Path:
         """Scratch space of trainings, one folder a training key; safe to delete between runs."""
         return self.home / "work"
+
+
+def _file_of(url: str) -> Path | None:
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None

@@ -1,4 +1,6 @@
+import os
 import pickle
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -133,6 +135,11 @@ def test_a_step_that_is_not_ours_is_saved_with_cloudpickle(tracking, customers, 
 def test_what_skops_would_run_is_ours_to_allow():
     with pytest.raises(IntegrityError, match="not trusted"):
         load_skops(skops.io.dumps(FunctionTransformer(Path.unlink)))
+
+
+def test_a_partial_is_trusted_only_with_what_it_calls():
+    with pytest.raises(IntegrityError, match=r"posix.system"):
+        load_skops(skops.io.dumps(FunctionTransformer(partial(os.system, "true"))))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evergreen.checks import Check
+from evergreen.cli.console import open_console
 from evergreen.errors import EvergreenError
 from evergreen.settings import Settings
 from evergreen.spec import find_spec, load_spec
@@ -19,9 +20,10 @@ DECISION_STYLES = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "SKIP"
 def check_model(model: str, as_of: datetime, settings: Settings) -> int:
     """Apply a spec's rules to its data; the exit code is 0 where all pass and 1 where one does not."""
     from evergreen.stages.load import inspect_data
+    from evergreen.stages.open import read_spec
 
-    console = Console()
-    spec = load_spec(find_spec(settings.configs, model))
+    console = open_console()
+    spec = read_spec(model, settings)
     snapshot, validation = inspect_data(spec, as_of, settings)
     console.print(f"{escape(model)}: {snapshot.rows:,} rows, {snapshot.labelled:,} of them labelled", highlight=False)
     console.print(f"snapshot {snapshot.digest[:12]}", highlight=False)
@@ -41,7 +43,7 @@ def print_checks(console: Console, checks: tuple[Check, ...]) -> None:
 
 def show_status(settings: Settings) -> None:
     """One line a spec; a spec that cannot be read says so in its line."""
-    console = Console()
+    console = open_console()
     files = sorted(settings.configs.glob("*.yaml"))
     if not files:
         console.print(f"no specs in {settings.configs}; evergreen init writes one")
@@ -60,7 +62,7 @@ def show_status(settings: Settings) -> None:
 
 def show_history(model: str, at: datetime | None, limit: int, settings: Settings) -> None:
     """Decisions of a model, newest first; with `at` the champion of that moment and why it was."""
-    console = Console()
+    console = open_console()
     name = load_spec(find_spec(settings.configs, model)).model
     ledger = _ledger(settings)
     entries = ledger.entries(name, limit) if ledger else ()

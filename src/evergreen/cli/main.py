@@ -107,15 +107,12 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing spec.")] = False,
 ) -> None:
     """Look at a table and write a working, commented spec for it."""
+    from evergreen.cli.console import shorten
     from evergreen.cli.init import init_spec
 
     path = Settings.from_environment().configs / f"{model}.yaml"
     init_spec(model, data, target, time, path, force=force)
-    typer.echo(f"{_relative(path)} is written. Read it, then: evergreen run {model}")
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
 
 
 def main() -> None:

@@ -1,18 +1,18 @@
 """`evergreen run`: the retraining flow, with progress and a summary on the terminal."""
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from evergreen.cli.console import open_console, shorten
 from evergreen.cli.launch import environment, load_flow
 from evergreen.cli.progress import progress
 from evergreen.gate.decision import Reason
-from evergreen.report.summary import print_summary
+from evergreen.report.summary import summarize
 from evergreen.settings import Settings
-from evergreen.spec import find_spec, load_spec
+from evergreen.stages.open import read_spec
 from evergreen.stages.run import Conclusion
 
 
@@ -23,8 +23,8 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
     """
     settings = Settings.from_environment()
     # A spec that cannot be read is said at once, before a server is started for it.
-    load_spec(find_spec(settings.configs, model))
-    console = Console()
+    read_spec(model, settings)
+    console = open_console()
     with environment(settings), progress(console):
         console.print(f"[bold]{model}[/bold]  starting Prefect …", highlight=False)
         flow = load_flow("retrain", Path.cwd())
@@ -32,17 +32,16 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
         for moment in moments:
             console.rule(f"{model} as of {moment:%Y-%m-%d %H:%M} UTC", align="left")
             conclusion = flow(model=model, reason=reason, as_of=moment, dry_run=dry_run, force=force)
-            print_summary(console, conclusion)
             conclusions.append(conclusion)
-    _print_next_steps(console, settings)
+            text = summarize(conclusion.report, console.width, color=console.is_terminal)
+            console.file.write(f"\n{text}  report        {shorten(conclusion.page)}\n\n")
+    _print_next_steps(console, model, settings)
     return conclusions
 
 
-def _print_next_steps(console: Console, settings: Settings) -> None:
+def _print_next_steps(console: Console, model: str, settings: Settings) -> None:
     console.rule("look closer", align="left")
-    if settings.tracking_uri.startswith("sqlite:"):
-        uri = os.path.relpath(settings.tracking_uri.removeprefix("sqlite:///"))
-        console.print(f"MLflow UI      mlflow ui --backend-store-uri sqlite:///{uri}", markup=False, highlight=False)
-    else:
-        console.print(f"MLflow UI      {settings.tracking_uri}", markup=False, highlight=False)
-    console.print("who was champion when, and why      evergreen history <model>", markup=False, highlight=False)
+    file = settings.tracking_file
+    mlflow = settings.tracking_uri if file is None else f"mlflow ui --backend-store-uri sqlite:///{shorten(file)}"
+    for name, text in (("runs, trials, models", mlflow), ("decisions so far", f"evergreen history {model}")):
+        console.print(f"  {name:<22}{text}", markup=False, highlight=False, soft_wrap=True)

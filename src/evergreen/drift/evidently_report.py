@@ -130,6 +130,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         if before is None:
-            del os.environ[_DO_NOT_TRACK]
+            os.environ.pop(_DO_NOT_TRACK, None)
         else:
             os.environ[_DO_NOT_TRACK] = before

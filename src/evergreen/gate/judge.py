@@ -39,7 +39,7 @@ def decide(quality: Sequence[Check], mode: str = "automatic", before: Sequence[C
     <DecisionKind.HOLD: 'HOLD'>
     """
     judged = tuple(quality) or (NOTHING_CONFIGURED,)
-    checks = (*before, *judged)
+    checks = (*judged, *before)
     failed = [check for check in judged if check.outcome is Outcome.FAIL]
     if failed:
         return Decision(DecisionKind.REJECT, _reasons(failed), checks)

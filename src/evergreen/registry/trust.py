@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from importlib import import_module
 
-_EXACT = frozenset(("numpy.dtype", "sklearn.tree._tree.Tree"))
+# The last two are how histogram trees check their codes; skops names what a partial calls beside it.
+_EXACT = frozenset(
+    ("numpy.dtype", "sklearn.tree._tree.Tree", "functools.partial", "sklearn.utils.validation.check_array")
+)
 # Modules that define the fitted parts of estimators, and nothing that reaches outside the process.
 _MODULES = (
     "evergreen.features.",

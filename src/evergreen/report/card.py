@@ -22,7 +22,7 @@ def _sections(report: RunReport, spec: ModelSpec) -> Iterator[str]:
     if report.evaluation is not None:
         yield f"## On the holdout\n\n{_metrics(report)}\n\n{tables.comparison_sentence(report.evaluation)}"
     if report.decision.checks:
-        yield f"## Gate\n\n{to_markdown(report.decision.checks)}"
+        yield f"## Gate\n\n{to_markdown(report.gate)}"
     yield f"## Use\n\n{_usage(spec)}"
     yield "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(report, spec))
 

@@ -24,7 +24,8 @@ class Fact:
 class RunReport:
     """One run, for people. `version` is the registered challenger, `champion_version` the one it was measured against.
 
-    `facts` are further lines (run ids, code, person); `warnings` are checks that never stop a run.
+    `facts` are further lines (run ids, code, person); `validation` are the checks of the snapshot, which the decision
+    holds too, and `warnings` further ones that never stop a run.
     """
 
     model: str
@@ -37,6 +38,7 @@ class RunReport:
     version: int | None = None
     champion_version: int | None = None
     snapshot: Snapshot | None = None
+    validation: tuple[Check, ...] = ()
     warnings: tuple[Check, ...] = ()
     drift: DriftResult | None = None
     split: RowSplit | None = None
@@ -44,6 +46,17 @@ class RunReport:
     fitted: FittedModel | None = None
     evaluation: Evaluation | None = None
     facts: tuple[Fact, ...] = ()
+
+    @property
+    def gate(self) -> tuple[Check, ...]:
+        """The decision's checks, without those of the snapshot that pass: they would hide the others."""
+        quiet = {check.name for check in self.quiet}
+        return tuple(check for check in self.decision.checks if check.name not in quiet)
+
+    @property
+    def quiet(self) -> tuple[Check, ...]:
+        """Checks of the snapshot that pass."""
+        return tuple(check for check in self.validation if check.passed)
 
 
 _VERBS = {

@@ -36,6 +36,8 @@ def summarize(report: RunReport, width: int = 110, color: bool = False) -> str:
     if report.decision.checks:
         console.print()
         console.print(_gate_table(report))
+        if report.quiet:
+            console.print(Text(f" and {len(report.quiet)} checks of the data, which all pass", "bright_black"))
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
@@ -48,10 +50,10 @@ def _gate_table(report: RunReport) -> object:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bright_black")
     table.add_column("check", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("bound", no_wrap=True)
+    table.add_column("bound", min_width=10)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("why")
-    for check in report.decision.checks:
+    table.add_column("why", min_width=24)
+    for check in report.gate:
         outcome = Text(check.outcome.value, style=_COLORS[check.outcome])
         table.add_row(Text(check.name), show(check.value), Text(check.bound), outcome, Text(check.why))
     return table

@@ -91,7 +91,7 @@ def _facts(report: RunReport) -> Iterator[Fact]:
         span = (show_time(report.evaluation.holdout_from), show_time(report.evaluation.holdout_until))
         yield Fact("holdout", " – ".join(t.removesuffix(" UTC") for t in span))
     if report.fitted is not None:
-        yield Fact("recipe", report.fitted.recipe.label)
+        yield Fact("recipe", report.fitted.recipe.described)
     if report.evaluation is not None and report.evaluation.flips is not None:
         flips = report.evaluation.flips
         yield Fact("flips", f"{show_share(flips.positive)} put right, {show_share(flips.negative)} spoilt")

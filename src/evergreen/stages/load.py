@@ -30,10 +30,8 @@ def load(run: Run, settings: Settings) -> Snapshot:
 def inspect_data(spec: ModelSpec, as_of: datetime, settings: Settings) -> tuple[Snapshot, "Validation"]:
     """What `evergreen check` shows: the snapshot and its checks; trains nothing and asks no registry."""
     from evergreen.data.frame import read_snapshot
-    from evergreen.training.recipes import validate_recipes
     from evergreen.validation.validate import validate
 
-    validate_recipes(spec.training, spec.task)
     snapshot = _take(spec, as_of, settings)
     return snapshot, validate(read_snapshot(snapshot.path), snapshot, spec, None)
 

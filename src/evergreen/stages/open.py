@@ -3,11 +3,12 @@
 import logging
 from datetime import datetime
 
+from evergreen.errors import SpecError
 from evergreen.registry.reference import fetch_reference
 from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
-from evergreen.spec import find_spec, load_spec
+from evergreen.spec import ModelSpec, find_spec, load_spec
 from evergreen.stages.run import Origin, Request, Run
 from evergreen.store.ledger import Ledger
 from evergreen.store.reconcile import reconcile
@@ -21,7 +22,7 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
     Raises SpecError for the spec, UnavailableError where registry or store do not answer: a champion that cannot be
     read is an error, never "no champion".
     """
-    spec = load_spec(find_spec(settings.configs, request.spec))
+    spec = read_spec(request.spec, settings)
     tracking, ledger = connect(settings)
     registry = Registry(tracking)
     if not request.dry_run:
@@ -33,6 +34,24 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
     known = f"champion is version {champion.version}" if champion else "no champion yet"
     log.info("open        %s as of %s, %s", spec.model, f"{request.as_of:%Y-%m-%d %H:%M}", known)
     return Run(request, spec, champion, origin)
+
+
+def read_spec(name: str, settings: Settings) -> ModelSpec:
+    """The spec of a file in the folder of specs, held against what training and gate can do.
+
+    Raises SpecError before any data is read.
+    """
+    from evergreen.gate.names import require_known_metrics
+    from evergreen.training.recipes import validate_recipes
+
+    path = find_spec(settings.configs, name)
+    spec = load_spec(path)
+    require_known_metrics(spec, str(path))
+    try:
+        validate_recipes(spec.training, spec.task)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return spec
 
 
 def connect(settings: Settings) -> tuple[Tracking, Ledger]:

@@ -61,8 +61,8 @@ def log_challenger(job: Job, evidence: Evidence, fits: dict[str, FittedModel], s
     tracking, run = tracking_of(settings), reached(job.tracking)
     children = log_trials(tracking, run, evidence.trials)
     for child, trial in zip(children, evidence.trials, strict=True):
-        if trial.recipe.label in fits:
-            tracking.log_artifacts(child.run_id, [fits[trial.recipe.label].path], "model")
+        if trial.recipe.key in fits:
+            tracking.log_artifacts(child.run_id, [fits[trial.recipe.key].path], "model")
     recipe = fitted.recipe
     tracking.log_params(run.run_id, {"kind": recipe.kind, **recipe.params, "train_rows": fitted.train_rows})
     holdout = read_positions(rows)[1][:_EXAMPLE_ROWS]

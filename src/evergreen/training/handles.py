@@ -9,7 +9,8 @@ from typing import Any
 class Recipe:
     """One estimator with all its parameters: what a trial tries.
 
-    `encoding` says which preprocessing it reads: `scaled`, `imputed` or `native` (see evergreen.features).
+    `encoding` says which preprocessing it reads: `scaled`, `imputed` or `native` (see evergreen.features). `varied`
+    are the parameters that tell recipes of one candidate apart.
     """
 
     candidate: int
@@ -17,12 +18,23 @@ class Recipe:
     params: dict[str, Any]
     encoding: str
     estimator: str | None = None
+    varied: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """Short and readable: `logistic_regression C=0.1 solver=lbfgs`."""
-        values = " ".join(f"{key}={value}" for key, value in self.params.items())
+        """Short and readable, with what varies: `logistic_regression C=0.1 solver=lbfgs`."""
+        values = " ".join(f"{name}={self.params[name]}" for name in self.varied)
         return f"{self.kind} {values}".strip()
+
+    @property
+    def described(self) -> str:
+        """With every parameter that the spec gives."""
+        return ", ".join([self.kind, *(f"{name}={value}" for name, value in self.params.items())])
+
+    @property
+    def key(self) -> str:
+        """Unique among the recipes of a search."""
+        return f"{self.candidate} {self.label}"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ def build_estimator(
 
 def _recipe(candidate: Candidate, index: int, position: int) -> Recipe:
     params = {**candidate.params, **combination(candidate.grid, position)}
-    return Recipe(index, candidate.kind, params, encoding_of(candidate.kind), candidate.estimator)
+    return Recipe(
+        index, candidate.kind, params, encoding_of(candidate.kind), candidate.estimator, tuple(candidate.grid)
+    )
 
 
 def _accepted(cls: Any) -> Mapping[str, Any] | None:
