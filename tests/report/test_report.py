@@ -52,7 +52,7 @@ def full(tmp_path) -> RunReport:
         holdout_until=AT,
         plots=(str(picture),),
     )
-    recipes = [Recipe(0, "logistic_regression", {"C": c}, "scaled") for c in (0.1, 1)]
+    recipes = [Recipe(0, "logistic_regression", {"C": c}, "scaled", varied=("C",)) for c in (0.1, 1)]
     trials = [TrialResult(r, "log_loss", (m, m), m, 0.01, 2.0, 900) for r, m in zip(recipes, (0.3, 0.2), strict=True)]
     return RunReport(
         "churn",
