@@ -20,7 +20,8 @@ class Check:
     """One rule applied once.
 
     `bound` is the rule in words (`"≥ 0.90"`), `why` one sentence that a person who did not
-    write the spec can act on. `value` is None where nothing could be measured.
+    write the spec can act on. `value` is None where nothing could be measured. `stage` names the stage of the run that
+    applied it, empty for the gate's own.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Check:
     value: float | None
     bound: str
     why: str
+    stage: str = ""
 
     @property
     def passed(self) -> bool:

@@ -10,6 +10,9 @@ from evergreen.evaluation.result import Evaluation
 from evergreen.gate.decision import Decision, DecisionKind, Reason
 from evergreen.training.handles import FittedModel, RowSplit, TrialResult
 
+# The stage whose checks are many, and worth reading only where they do not pass.
+VALIDATE = "validate"
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -24,8 +27,7 @@ class Fact:
 class RunReport:
     """One run, for people. `version` is the registered challenger, `champion_version` the one it was measured against.
 
-    `facts` are further lines (run ids, code, person); `validation` are the checks of the snapshot, which the decision
-    holds too, and `warnings` further ones that never stop a run.
+    `facts` are further lines (run ids, code, person); `warnings` are checks that never stop a run.
     """
 
     model: str
@@ -38,7 +40,6 @@ class RunReport:
     version: int | None = None
     champion_version: int | None = None
     snapshot: Snapshot | None = None
-    validation: tuple[Check, ...] = ()
     warnings: tuple[Check, ...] = ()
     drift: DriftResult | None = None
     split: RowSplit | None = None
@@ -50,13 +51,16 @@ class RunReport:
     @property
     def gate(self) -> tuple[Check, ...]:
         """The decision's checks, without those of the snapshot that pass: they would hide the others."""
-        quiet = {check.name for check in self.quiet}
-        return tuple(check for check in self.decision.checks if check.name not in quiet)
+        return tuple(check for check in self.decision.checks if not _is_quiet(check))
 
     @property
     def quiet(self) -> tuple[Check, ...]:
         """Checks of the snapshot that pass."""
-        return tuple(check for check in self.validation if check.passed)
+        return tuple(check for check in self.decision.checks if _is_quiet(check))
+
+
+def _is_quiet(check: Check) -> bool:
+    return check.passed and check.stage == VALIDATE
 
 
 _VERBS = {

@@ -1,6 +1,7 @@
 """Is the data fit to learn from, and has it moved?"""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from evergreen.drift.result import DriftResult
 from evergreen.gate.decision import Decision, Reason
 from evergreen.gate.judge import hold_for_data, hold_for_drift, skip
 from evergreen.registry.handles import Champion
+from evergreen.report.run import VALIDATE
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job
@@ -33,13 +35,14 @@ def validate(job: Job) -> Evidence:
     champion = job.run.champion
     profile = read_profile(champion) if champion else None
     result = apply_rules(read_snapshot(job.snapshot.path), job.snapshot, job.spec, profile, _since(job))
-    evidence = Evidence(validation=result.checks, warnings=result.warnings)
+    checks = tuple(replace(check, stage=VALIDATE) for check in result.checks)
+    evidence = Evidence(validation=checks, warnings=result.warnings)
     for check in (*result.broken, *result.warnings):
         log.warning("validate    %s %s: %s", check.outcome, check.name, check.why)
     if result.passed:
         log.info("validate    %d checks pass", len(result.checks))
         return evidence
-    return evidence.add(decision=hold_for_data(result.broken))
+    return evidence.add(decision=hold_for_data([check for check in checks if not check.passed]))
 
 
 def assess_drift(job: Job, evidence: Evidence, settings: Settings) -> Evidence:

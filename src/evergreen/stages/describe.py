@@ -19,7 +19,6 @@ def describe(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> RunRepo
         version=evidence.registered.version if evidence.registered else None,
         champion_version=champion.version if champion else None,
         snapshot=job.snapshot,
-        validation=evidence.validation,
         warnings=evidence.warnings,
         drift=evidence.drift,
         split=evidence.split,
