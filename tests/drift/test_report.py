@@ -101,7 +101,19 @@ def test_nothing_of_a_report_stays_behind(impossible):
     for names in (registry._registered_stat_tests, registry._registered_stat_test_funcs.values()):
         assert not [n for n in names if n.startswith("evergreen")]
     assert not [t for t in registry._impls if t.name.startswith("evergreen")]
-    assert "DO_NOT_TRACK" not in os.environ
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_nothing_is_told_to_evidently_while_drawing_and_the_environment_is_as_it_was(tmp_path, monkeypatch, before):
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    if before is not None:
+        monkeypatch.setenv("DO_NOT_TRACK", before)
+    seen = []
+    monkeypatch.setattr(evidently_report, "_datasets", lambda _: seen.append(os.environ.get("DO_NOT_TRACK")))
+    result = assess(table(2_000, 1), build_profile(REFERENCE, TYPES), RULES, ROLES)
+    render(result, table(2_000, 1), REFERENCE, RULES, tmp_path)
+    assert seen == ["1"]
+    assert os.environ.get("DO_NOT_TRACK") == before
 
 
 @pytest.mark.parametrize("moved", [1, 2])
