@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.checks import Outcome
 from evergreen.drift.result import DriftResult
+from evergreen.errors import UserError
 from evergreen.gate.decision import Decision, Reason
 from evergreen.gate.judge import hold_for_data, hold_for_drift, skip
 from evergreen.registry.handles import Champion
@@ -81,6 +82,20 @@ def predictions(model: Any, frame: "pd.DataFrame") -> "pd.Series":
     return pd.Series(values, index=frame.index, name=PREDICTION)
 
 
+def load_champion(job: Job, champion: Champion, settings: Settings) -> Any:
+    """The champion's pipeline. Raises UserError where the snapshot lacks a column that it reads."""
+    from evergreen.registry.model import load
+
+    model = load(tracking_of(settings), champion.source, champion.digest)
+    missing = [name for name in model["read"].types if name not in job.spec.column_types]
+    if missing:
+        raise UserError(
+            f"configs: version {champion.version} of {champion.model} reads column {missing[0]!r}, which the spec no "
+            "longer names; list it under schema.columns until the champion is replaced"
+        )
+    return model
+
+
 def _settle(job: Job, result: DriftResult) -> Decision | None:
     from evergreen.drift.check import drift_checks, no_reason_to_retrain
 
@@ -98,15 +113,13 @@ def _current_rows(job: Job, champion: Champion, settings: Settings) -> "pd.DataF
     from evergreen.data.frame import read_snapshot
 
     spec, since = job.spec, _since(job)
-    columns = dict.fromkeys((*spec.raw_inputs, spec.data.target, *filter(None, [spec.data.time_column])))
-    frame = read_snapshot(job.snapshot.path, list(columns))
+    model = load_champion(job, champion, settings)
+    columns = (*spec.raw_inputs, *model["read"].types, spec.data.target, *filter(None, [spec.data.time_column]))
+    frame = read_snapshot(job.snapshot.path, list(dict.fromkeys(columns)))
     if since is not None and spec.data.time_column is not None:
         frame = frame[(frame[spec.data.time_column] > since.replace(tzinfo=None)).to_numpy()]
     if frame.empty:
         return frame
-    from evergreen.registry.model import load
-
-    model = load(tracking_of(settings), champion.source, champion.digest)
     return frame.assign(**{PREDICTION: predictions(model, frame)})
 
 

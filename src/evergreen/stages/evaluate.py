@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.frame import read_snapshot
 from evergreen.drift.check import drift_checks
-from evergreen.errors import UserError
 from evergreen.evaluation.evaluate import EvaluationRules, evaluate
 from evergreen.evaluation.predict import Contender, Holdout
 from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
-from evergreen.registry.model import load
 from evergreen.registry.reference import log_reference
 from evergreen.settings import Settings
 from evergreen.spec.columns import ColumnType
-from evergreen.stages.assess import PREDICTION, predictions, roles
+from evergreen.stages.assess import PREDICTION, load_champion, predictions, roles
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.training.fit import load_model
@@ -64,13 +62,7 @@ def _champion(job: Job, settings: Settings) -> Contender | None:
     champion = job.run.champion
     if champion is None:
         return None
-    model = load(tracking_of(settings), champion.source, champion.digest)
-    missing = [name for name in model["read"].types if name not in job.spec.column_types]
-    if missing:
-        raise UserError(
-            f"configs: version {champion.version} of {champion.model} reads column {missing[0]!r}, which the spec no "
-            "longer names; list it under schema.columns until the champion is replaced"
-        )
+    model = load_champion(job, champion, settings)
     return Contender(model, champion.version, champion.trained_until)
 
 
