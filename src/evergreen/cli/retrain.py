@@ -1,5 +1,7 @@
 """`evergreen run`: the retraining flow, with progress and a summary on the terminal."""
 
+import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from evergreen.report.summary import summarize
 from evergreen.settings import Settings
 from evergreen.stages.open import read_spec
 from evergreen.stages.run import Conclusion
+from evergreen.store.address import redacted
 
 
 def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run: bool, force: bool) -> list[Conclusion]:
@@ -40,8 +43,16 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
 
 
 def _print_next_steps(console: Console, model: str, settings: Settings) -> None:
+    folder = shorten(Path(sys.executable).parent)
     console.rule("look closer", align="left")
-    file = settings.tracking_file
-    mlflow = settings.tracking_uri if file is None else f"mlflow ui --backend-store-uri sqlite:///{shorten(file)}"
-    for name, text in (("runs, trials, models", mlflow), ("decisions so far", f"evergreen history {model}")):
-        console.print(f"  {name:<22}{text}", markup=False, highlight=False, soft_wrap=True)
+    steps = [("decisions so far", f"{folder}/evergreen history {model}")]
+    if settings.tracking_file is None:
+        steps.append(("MLflow", redacted(settings.tracking_uri)))
+    else:
+        uri = f"sqlite:///{shorten(settings.tracking_file)}"
+        steps.append(("MLflow UI", f"{folder}/mlflow ui --backend-store-uri {uri}"))
+    if "PREFECT_API_URL" not in os.environ:
+        home = shorten(settings.home / "prefect")
+        steps.append(("Prefect UI", f"PREFECT_HOME={home} PREFECT_UI_API_URL=/api {folder}/prefect server start"))
+    for name, text in steps:
+        console.print(f"  {name:<18}{text}", markup=False, soft_wrap=True)
