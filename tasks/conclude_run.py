@@ -3,6 +3,8 @@
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 
 from evergreen.settings import Settings
 from evergreen.stages import conclude as stage
@@ -15,4 +17,6 @@ def conclude_run(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> Con
     """Write the report, link both ways, and say how the run ended."""
     conclusion = stage.conclude(job, evidence, entry, Settings.from_environment())
     create_markdown_artifact(stage.to_text(conclusion), key=job.artifact("decision"))
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, tags={*flow_run.tags, *stage.labels(conclusion)})
     return conclusion

@@ -2,6 +2,7 @@
 
 import getpass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -10,6 +11,7 @@ from prefect.runtime import flow_run
 from evergreen.gate.decision import Reason
 from evergreen.settings import Settings
 from evergreen.stages import open as stage
+from evergreen.stages.commit import find_commit
 from evergreen.stages.run import Origin, Request, Run
 
 
@@ -19,6 +21,8 @@ def open_run(model: str, reason: Reason, as_of: datetime | None, *, dry_run: boo
     moment = as_of or flow_run.scheduled_start_time
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     url = flow_run.ui_url
-    origin = Origin(getpass.getuser(), flow_run.id, url if url and url.startswith("http") else None)
+    origin = Origin(
+        getpass.getuser(), find_commit(Path.cwd()), flow_run.id, url if url and url.startswith("http") else None
+    )
     request = Request(model, moment, reason, dry_run, force)
     return stage.open_run(request, origin, Settings.from_environment(), datetime.now(UTC))

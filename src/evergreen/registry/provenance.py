@@ -8,6 +8,7 @@ from datetime import datetime
 SNAPSHOT = "evergreen.snapshot"
 SPEC = "evergreen.spec"
 CODE = "evergreen.code"
+COMMIT = "evergreen.commit"
 REASON = "evergreen.reason"
 FLOW_RUN = "evergreen.flow_run"
 TRAINING_KEY = "evergreen.training_key"
@@ -31,6 +32,7 @@ class Provenance:
     snapshot: str = ""
     spec_digest: str = ""
     code: str = ""
+    commit: str = ""
     reason: str = ""
     flow_run: str = ""
     training_key: str = ""
@@ -47,6 +49,7 @@ class Provenance:
             SNAPSHOT: self.snapshot,
             SPEC: self.spec_digest,
             CODE: self.code,
+            COMMIT: self.commit,
             REASON: self.reason,
             FLOW_RUN: self.flow_run,
             TRAINING_KEY: self.training_key,

@@ -1,6 +1,7 @@
 """The end of a run: its report, and links between tracking, ledger and whoever started it."""
 
 import logging
+import shutil
 from pathlib import Path
 
 from evergreen.checks import to_markdown
@@ -23,6 +24,9 @@ def conclude(job: Job, evidence: Evidence, entry: LedgerEntry | None, settings: 
     folder = settings.reports / job.spec.model / f"{job.run.request.as_of:%Y%m%dT%H%M%S}-{_stem(job)}"
     path = write(report, folder / "report.html")
     _link(job, evidence, entry, path, settings)
+    # Matrices of folds are large and made again in seconds; trials and models stay, so that a new gate trains nothing.
+    for folds in job.workspace.glob("folds-*"):
+        shutil.rmtree(folds, ignore_errors=True)
     before = job.run.champion.version if job.run.champion else None
     champion = entry.champion_after if entry else before
     log.info("report      %s", path)
@@ -34,6 +38,15 @@ def to_text(conclusion: Conclusion) -> str:
     report = conclusion.report
     links = [f"- {fact.name}: {f'[{fact.text}]({fact.url})' if fact.url else fact.text}" for fact in report.facts]
     return "\n".join([f"## {headline(report)}", "", *links, "", to_markdown(report.decision.checks)])
+
+
+def labels(conclusion: Conclusion) -> list[str]:
+    """What an orchestrator's list of runs is searched by: model, decision, version, tracking run."""
+    report = conclusion.report
+    found = [report.model, report.decision.kind.value]
+    if report.version is not None:
+        found.append(f"version {report.version}")
+    return found + [f"mlflow {fact.text}" for fact in report.facts if fact.name == "MLflow run"]
 
 
 def _link(job: Job, evidence: Evidence, entry: LedgerEntry | None, page: Path, settings: Settings) -> None:

@@ -42,9 +42,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Origin:
-    """Who started a run, and the orchestrator's run that carries it."""
+    """Who started a run, the commit of the project, and the orchestrator's run that carries it."""
 
     user: str
+    commit: str | None = None
     flow_run: str | None = None
     flow_run_url: str | None = None
 

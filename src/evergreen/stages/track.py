@@ -4,6 +4,8 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from evergreen.data.snapshot import Snapshot
 from evergreen.gate.judge import skip
@@ -56,8 +58,6 @@ def track(job: Job, settings: Settings) -> Iterator[Job]:
 
     A job with a twin is passed through: it trains nothing.
     """
-    from dataclasses import replace
-
     if job.twin is not None:
         yield job
         return
@@ -66,6 +66,7 @@ def track(job: Job, settings: Settings) -> Iterator[Job]:
     status = "KILLED"
     try:
         tracking.log_dataset(run.run_id, job.snapshot)
+        tracking.log_artifacts(run.run_id, [_write_spec(job)])
         yield replace(job, tracking=run)
         status = "FINISHED"
     except Exception:
@@ -81,11 +82,22 @@ def provenance(job: Job, metrics: dict[str, float | None] | None = None) -> Prov
         snapshot=job.snapshot.digest,
         spec_digest=job.spec.digest,
         code=job.code,
+        commit=job.run.origin.commit or "",
         reason=job.run.request.reason.value,
         flow_run=job.run.origin.flow_run or "",
         training_key=job.key,
         metrics=metrics or {},
     )
+
+
+def _write_spec(job: Job) -> Path:
+    """The spec with every default spelt out, as it has to be to train the same model again."""
+    import yaml
+
+    path = job.workspace / "spec.yaml"
+    values = job.spec.model_dump(mode="json", by_alias=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
 
 
 def _tags(job: Job) -> dict[str, str]:
@@ -95,6 +107,8 @@ def _tags(job: Job) -> dict[str, str]:
         "mlflow.source.name": "evergreen",
         "evergreen.as_of": job.run.request.as_of.isoformat(),
     }
+    if origin.commit:
+        tags["mlflow.source.git.commit"] = origin.commit.removesuffix("-dirty")
     if origin.flow_run_url:
         tags["evergreen.flow_run_url"] = origin.flow_run_url
     if job.run.request.dry_run:
