@@ -19,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+STOPPED = 130
+
 ModelArgument = Annotated[str, typer.Argument(help="A spec in configs/, without .yaml.", show_default=False)]
 
 
@@ -122,9 +124,11 @@ def main() -> None:
     except EvergreenError as error:
         typer.secho(f"evergreen: {error}", err=True, fg="red")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.secho("evergreen: stopped; the next run continues from what is finished", err=True, fg="yellow")
-        sys.exit(130)
+    except SystemExit as ended:
+        # Typer has made this exit code of Ctrl-C.
+        if ended.code == STOPPED:
+            typer.secho("evergreen: stopped; the next run continues from what is finished", err=True, fg="yellow")
+        raise
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.console import Console
 from evergreen.cli.console import open_console, shorten
 from evergreen.cli.launch import environment, load_flow
 from evergreen.cli.progress import progress
+from evergreen.cli.server import is_chosen, start_server
 from evergreen.gate.decision import Reason
 from evergreen.report.summary import summarize
 from evergreen.settings import Settings
@@ -28,9 +29,13 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
     # A spec that cannot be read is said at once, before a server is started for it.
     read_spec(model, settings)
     console = open_console()
+    chosen = is_chosen(os.environ)
     with environment(settings), progress(console):
         console.print(f"[bold]{model}[/bold]  starting Prefect …", highlight=False)
+        wait = None if chosen else start_server(settings)
         flow = load_flow("retrain", Path.cwd())
+        if wait:
+            wait()
         conclusions = []
         for moment in moments:
             console.rule(f"{model} as of {moment:%Y-%m-%d %H:%M} UTC", align="left")
@@ -38,11 +43,11 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
             conclusions.append(conclusion)
             text = summarize(conclusion.report, console.width, color=console.is_terminal)
             console.file.write(f"\n{text}  report        {shorten(conclusion.page)}\n\n")
-    _print_next_steps(console, model, settings)
+    _print_next_steps(console, model, settings, chosen)
     return conclusions
 
 
-def _print_next_steps(console: Console, model: str, settings: Settings) -> None:
+def _print_next_steps(console: Console, model: str, settings: Settings, chosen: bool) -> None:
     folder = shorten(Path(sys.executable).parent)
     console.rule("look closer", align="left")
     steps = [("decisions so far", f"{folder}/evergreen history {model}")]
@@ -51,7 +56,7 @@ def _print_next_steps(console: Console, model: str, settings: Settings) -> None:
     else:
         uri = f"sqlite:///{shorten(settings.tracking_file)}"
         steps.append(("MLflow UI", f"{folder}/mlflow ui --backend-store-uri {uri}"))
-    if "PREFECT_API_URL" not in os.environ:
+    if not chosen:
         home = shorten(settings.home / "prefect")
         steps.append(("Prefect UI", f"PREFECT_HOME={home} PREFECT_UI_API_URL=/api {folder}/prefect server start"))
     for name, text in steps:

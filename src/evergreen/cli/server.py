@@ -1,0 +1,97 @@
+"""Prefect's server for the length of one command, where nobody has set up another.
+
+Prefect starts such a server itself, but in the terminal's own process group: Ctrl-C then stops the server together with
+the run, which cannot say any more that it was stopped and tries for minutes.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from evergreen.errors import UnavailableError
+from evergreen.settings import Settings
+
+# Whoever sets one of these has a server, or a profile that says where one is.
+CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
+# A first start migrates Prefect's database: 12 s of CPU, longer on a busy machine.
+_PATIENCE_SECONDS = 120.0
+# As Prefect's own temporary server: no pages, no services that belong to a lasting one.
+_TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+
+
+def is_chosen(environment: Mapping[str, str]) -> bool:
+    """True where the environment says which server to use.
+
+    >>> is_chosen({"PREFECT_API_URL": "http://prefect:4200/api"}), is_chosen({})
+    (True, False)
+    """
+    return any(environment.get(name) for name in CHOICES)
+
+
+def start_server(settings: Settings) -> Callable[[], None]:
+    """Start a server, point the environment at it, and return what waits until it answers.
+
+    It ends with this process, after everything that was registered later has said its last to it.
+    """
+    log = settings.home / "prefect" / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            _command(port),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **_TEMPORARY},
+            start_new_session=True,
+        )
+    atexit.register(_stop, server)
+    address = f"http://127.0.0.1:{port}/api"
+    # A page of this server would be gone before anybody can open it.
+    os.environ.update({"PREFECT_API_URL": address, "PREFECT_UI_URL": "none"})
+    return lambda: _wait(server, f"{address}/health", log)
+
+
+def _command(port: int) -> list[str]:
+    # Found, not imported: that takes seconds, which the server spends beside us.
+    found = find_spec("prefect")
+    folder = str(Path(found.origin).parent) if found is not None and found.origin else "."
+    where = ["--app-dir", folder, "--factory", "prefect.server.api.server:create_app"]
+    return [
+        *(sys.executable, "-m", "uvicorn", *where, "--host", "127.0.0.1", "--port", str(port)),
+        *("--log-level", "error", "--lifespan", "on"),
+    ]
+
+
+def _wait(server: "subprocess.Popen[bytes]", health: str, log: Path) -> None:
+    import httpx
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(health, timeout=5.0).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise UnavailableError(f"Prefect's server does not start; see {log}, or set PREFECT_API_URL to one that runs")
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
