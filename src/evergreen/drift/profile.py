@@ -139,7 +139,7 @@ def _profile_numbers(values: np.ndarray, kind: ColumnType) -> ColumnProfile:
         counts=tuple(np.add.reduceat(counts, starts).tolist()) if len(edges) else (),
         means=_bin_means(distinct, counts, starts) if len(edges) < len(distinct) else (),
         std=float(finite.std()) if len(finite) else 0.0,
-        top=_top(dict(zip(distinct.tolist(), counts.tolist(), strict=True)), len(values)),
+        top=_top(_frequent(distinct, counts, len(values)), len(values)),
     )
 
 
@@ -164,6 +164,12 @@ def _bin_means(distinct: np.ndarray, counts: np.ndarray, starts: np.ndarray) -> 
 def _bounded(values: np.ndarray) -> np.ndarray:
     """Small enough for a sum of squares to be finite."""
     return np.clip(values, -1e100, 1e100)
+
+
+def _frequent(distinct: np.ndarray, counts: np.ndarray, rows: int) -> dict[float, int]:
+    """The few values that can be point masses: as Python objects, all of them would take more room than the column."""
+    frequent = counts >= TOP_SHARE * rows
+    return dict(zip(distinct[frequent].tolist(), counts[frequent].tolist(), strict=True))
 
 
 def _top(counts: Mapping[Any, int], rows: int) -> dict[str | float, float]:

@@ -3,6 +3,7 @@
 The artifact is downloaded here and loaded there without MLflow, from bytes whose digest is checked: what serving does.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -65,4 +66,7 @@ def _main(folder: str, digest: str) -> None:
 
 
 if __name__ == "__main__":
+    # Two seconds of life, most of them imports: nothing in it is worth collecting, least of all at its end.
+    gc.disable()
     _main(*sys.argv[1:])
+    gc.freeze()

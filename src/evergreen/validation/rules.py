@@ -67,7 +67,17 @@ class ColumnRule:
 
     def breach(self, values: "pd.Series") -> Breach:
         """The rows of a column that break the rule."""
+        if self._holds(values):
+            return Breach(0, len(values))
         return breach(values, self.broken(values))
+
+    def _holds(self, values: "pd.Series") -> bool:
+        """True where the extremes, or the list of categories, say that no row can break the rule; most often so."""
+        if self.kind == "min":
+            return bool(values.min() >= self.bound)
+        if self.kind == "max":
+            return bool(values.max() <= self.bound)
+        return self.kind == "allowed" and values.dtype == "category" and set(values.cat.categories) <= set(self.bound)
 
 
 def breach(values: "pd.Series", broken: np.ndarray) -> Breach:
