@@ -59,7 +59,10 @@ def run(
 @app.command()
 def check(
     model: ModelArgument,
-    as_of: Annotated[datetime | None, typer.Option(parser=parse_moment, metavar="TIME")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_moment, metavar="TIME", help="Look from this moment, now by default."),
+    ] = None,
 ) -> None:
     """Read the spec and its data and apply the schema's rules; train nothing."""
     from evergreen.cli.inspect import check_model
