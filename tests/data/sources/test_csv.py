@@ -30,6 +30,9 @@ def zipped(**files: str) -> bytes:
         ("x;c;y\n1,5;a;p\n;b;q\n", {"decimal": ","}),
         ("x , c,y\n 1.5 , a,p\n  ,b ,q\n", {}),
         ("x,c,y\r\n1.5,a,p\r\n\r\n,b,q\r\n", {}),
+        ("\n\nx,c,y\n1.5,a,p\n,b,q\n", {}),
+        (" \r\n\r\nx,c,y\r\n\r\n1.5,a,p\r\n,b,q\r\n\r\n", {}),
+        ("\nx,c,y\n1.5,a,p\n\n,b,q\n".encode("utf-16"), {"encoding": "utf-16"}),
         ("y,other,c,x\np,1,a,1.5\nq,2,b,\n", {}),
         ("\ufeffx,c,y\n1.5,a,p\n,b,q\n", {}),
         ("x#c#y\n1.5#a#p\n#b#q\n", {"separator": "#"}),
@@ -91,6 +94,17 @@ def test_a_number_turning_to_text_late_in_a_long_file_loses_no_row(write, take, 
     assert frame["b"].tolist() == [i % 2 if i != 4000 else 1 for i in range(5000)][:3000] + [1] + [
         i % 2 if i != 4000 else 1 for i in range(3001, 5000)
     ]
+
+
+def test_blank_lines_and_line_breaks_in_values_repeat_no_row_of_a_file_that_is_begun_again(write, take, monkeypatch):
+    monkeypatch.setattr(csv_source, "_BLOCK", 4096)
+    rows = [f'{i},"two\n\nlines",p' if i % 50 == 0 else f"{i},a,p" for i in range(3000)]
+    rows[10] += "\n\n\n"
+    rows[2500] = "abc,a,p"
+    snapshot = take({"kind": "csv", "path": write("\nx,c,y\n\n" + "\n".join(rows))}, TYPES)
+    assert [fault.examples for fault in snapshot.faults] == [("row 2501: 'abc'",)]
+    expected = [i if i != 2500 else -1 for i in range(3000)]
+    assert read_snapshot(snapshot.path)["x"].fillna(-1).tolist() == expected
 
 
 def test_integers_beyond_a_float_keep_their_digits(write, take):

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -26,10 +26,11 @@ Typed = Mapping[str, ColumnType]
 
 @dataclass(frozen=True)
 class _Layout:
-    """What a file's first lines tell."""
+    """What a file's first lines tell; `blank_lines` stand above the header."""
 
     separator: str
     header: tuple[str, ...]
+    blank_lines: int
 
 
 @contextmanager
@@ -68,10 +69,11 @@ def _layout(source: CsvSource | HttpSource, opener: Opener, where: str) -> _Layo
             raw = file.read(_SAMPLE)
     except (EOFError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({error})") from error
-    text = io.StringIO(_decode(raw, source.encoding, where), newline="")
+    text = list(io.StringIO(_decode(raw, source.encoding, where), newline=""))
     lines = [line for line in text if line.strip()]
     if not lines:
         raise DataError(f"{where}: the file is empty; it needs a header line and rows")
+    blank_lines = text.index(lines[0])
     if len(raw) == _SAMPLE and len(lines) > 1:
         lines.pop()  # cut in the middle
     separator = source.separator or find_separator(lines[:50])
@@ -79,7 +81,7 @@ def _layout(source: CsvSource | HttpSource, opener: Opener, where: str) -> _Layo
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{where}: the column {twice!r} stands twice in the header; give each column its own name")
-    return _Layout(separator, header)
+    return _Layout(separator, header, blank_lines)
 
 
 def _decode(raw: bytes, encoding: str, where: str) -> str:
@@ -114,7 +116,8 @@ def _batches(
     while True:
         try:
             with opener() as file:
-                for batch in _open_csv(source, file, layout, typed, done, request):
+                # Rows are counted and not lines, of which blank ones hold no row and quoted breaks make several.
+                for batch in _without_first(done, _open_csv(source, file, layout, typed, request)):
                     if not _exact(batch, typed):
                         raise _InexactError
                     done += batch.num_rows
@@ -130,6 +133,14 @@ def _batches(
             raise DataError(f"{where}: cannot be read to its end ({error})") from error
     if not done:
         raise DataError(f"{where}: has a header but no rows")
+
+
+def _without_first(rows: int, batches: Iterable[Any]) -> Iterator[Any]:
+    for batch in batches:
+        rest = batch.slice(min(rows, batch.num_rows))
+        rows -= batch.num_rows - rest.num_rows
+        if rest.num_rows:
+            yield rest
 
 
 class _InexactError(Exception):
@@ -157,7 +168,6 @@ def _open_csv(
     file: BinaryIO,
     layout: _Layout,
     typed: Typed,
-    done: int,
     request: Request,
 ) -> Any:
     import pyarrow as pa
@@ -169,7 +179,8 @@ def _open_csv(
         file,
         read_options=arrow_csv.ReadOptions(
             column_names=list(layout.header),
-            skip_rows_after_names=1 + done,
+            skip_rows=layout.blank_lines,
+            skip_rows_after_names=1,
             block_size=_BLOCK,
             use_threads=False,  # several batches in flight would cost more memory than they save time
             encoding="utf8" if _is_utf8(source.encoding) else source.encoding,
