@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evergreen.address import sqlite_file
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -45,12 +47,12 @@ class Settings:
         >>> Settings.from_environment({"EVERGREEN_STORE_URL": "postgresql://db/evergreen"}).store_file is None
         True
         """
-        return _file_of(self.store_url)
+        return sqlite_file(self.store_url)
 
     @property
     def tracking_file(self) -> Path | None:
         """MLflow's file where it is SQLite; None where it is a server."""
-        return _file_of(self.tracking_uri)
+        return sqlite_file(self.tracking_uri)
 
     @property
     def reports(self) -> Path:
@@ -61,8 +63,3 @@ class Settings:
     def work(self) -> Path:
         """Scratch space of trainings, one folder a training key; safe to delete between runs."""
         return self.home / "work"
-
-
-def _file_of(url: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 import evergreen.store
+from evergreen.address import with_driver
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.store import database
-from evergreen.store.address import with_driver
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.tables import HEAD, VERSION_TABLE, metadata

@@ -6,10 +6,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evergreen.address import with_driver
 from evergreen.checks import Check, Outcome
 from evergreen.errors import IntegrityError
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.store.address import with_driver
 from evergreen.store.entry import Crown, LedgerEntry
 from evergreen.store.ledger import Ledger
 

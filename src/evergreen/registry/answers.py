@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from evergreen.address import redacted, sqlite_file
 from evergreen.errors import EvergreenError, UnavailableError
-from evergreen.store.address import redacted, sqlite_file
 
 _PROBE_SECONDS = 5.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from evergreen.address import sqlite_file
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import IntegrityError
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served, probe, set_manners
 from evergreen.registry.handles import LoggedModel, RunHandle
-from evergreen.store.address import sqlite_file
 from evergreen.store.lock import exclusive
 
 _BATCH = 100  # the most parameters, and the most tags, that MLflow takes at once

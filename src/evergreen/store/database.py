@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from evergreen.address import redacted, sqlite_file, with_driver
 from evergreen.errors import IntegrityError, UnavailableError, UserError
-from evergreen.store.address import redacted, sqlite_file, with_driver
 from evergreen.store.lock import exclusive
 from evergreen.store.tables import HEAD, VERSION_TABLE
 
