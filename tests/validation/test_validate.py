@@ -14,6 +14,7 @@ from evergreen.data.snapshot import Fault, Snapshot
 from evergreen.drift.profile import build_profile
 from evergreen.spec import ModelSpec
 from evergreen.spec.rules import DriftRules
+from evergreen.validation.point_mass import newest_rows
 from evergreen.validation.validate import Validation, validate
 
 ROWS = 1000
@@ -340,3 +341,13 @@ def test_every_planted_violation_is_counted_in_the_message(planted: set[int], se
     failed = {c.name: c for c in judge(frame).checks if not c.passed}
 
     assert failed["column price: max"].why.startswith(f"price: {len(planted)} of 200 rows above max 1000")
+
+
+def test_a_row_of_the_moment_itself_is_not_new() -> None:
+    since = pd.Timestamp("2026-01-01").as_unit("us")
+    times = pd.Series([since] * 300 + [since + pd.Timedelta(seconds=1)] * 250)
+
+    mask = newest_rows(times, since.to_pydatetime().replace(tzinfo=UTC))
+
+    assert mask is not None
+    assert mask.sum() == 250

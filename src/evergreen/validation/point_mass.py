@@ -60,10 +60,13 @@ def check_point_mass(
 
 
 def newest_rows(times: "pd.Series | None", since: datetime | None) -> np.ndarray | None:
-    """A mask of the rows since a moment (aware); None where they cannot be told or are too few to judge."""
+    """A mask of the rows after a moment (aware); None where they cannot be told or are too few to judge.
+
+    A row of the moment itself was there already: the champion has learnt from it.
+    """
     if times is None or since is None:
         return None
-    mask = (times >= since.replace(tzinfo=None)).to_numpy()
+    mask = (times > since.replace(tzinfo=None)).to_numpy()
     return mask if MIN_NEW_ROWS <= mask.sum() < len(mask) else None
 
 
