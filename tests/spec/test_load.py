@@ -112,7 +112,7 @@ def test_a_spec_survives_being_written_out_again(write: Callable[[str], Path]) -
         ("task: classification", "task: clasification", 2, "task: unknown 'clasification'; did you mean classif"),
         ("kind: csv", "kind: cvs", 5, "data.source.kind: unknown 'cvs'; did you mean csv? choose one of csv, parquet"),
         ("kind: csv, ", "", 5, "data.source.kind: is missing"),
-        ("kind: csv", "kind: parquet, seperator: x", 5, "data.source.seperator: unknown key; choose one of kind, path"),
+        ("kind: csv", "kind: parquet, seperator: x", 5, "data.source.seperator: unknown key; choose one of "),
         ("kind: grid", "kind: gird", 26, "training.search.kind: unknown 'gird'; did you mean grid?"),
         ("kind: gradient_boosting", "kind: xgb", 29, "training.candidates.1.kind: unknown 'xgb'; choose one of"),
         ("kind: product", "kind: produkt", 18, "features.derive.0.kind: unknown 'produkt'; did you mean product?"),
@@ -125,6 +125,20 @@ def test_a_spec_survives_being_written_out_again(write: Callable[[str], Path]) -
         ("folds: 5", "folds: 1", 24, "training.cross_validation.folds: "),
         ("mode: automatic", "mode: auto", 35, "promotion.mode: unknown 'auto'; did you mean automatic?"),
         ("model: churn", "model: 9 lives", 1, "model: "),
+        ("holdout: 30d", "holdout: 0d", 23, "training.split.holdout: holds nothing out; give a length above 0"),
+        ("[basic, plus, pro]", "[yes, no]", 15, "schema.columns.plan.allowed.0: is a truth value, as YAML reads yes"),
+        ("at_least: 0.90", "at_least: .nan", 32, "gates.absolute.accuracy.at_least: Input should be a finite number"),
+        ("min: 0,", "min: .nan,", 14, "schema.columns.quantity.min: Input should be a finite number"),
+        ("threshold: 0.1", "threshold: .inf", 30, "drift.columns.price.threshold: Input should be a finite number"),
+        (
+            "Europe/Berlin",
+            "Europe/Berln",
+            36,
+            "schedule.timezone: 'Europe/Berln' is no time zone; did you mean Europe/",
+        ),
+        ("Europe/Berlin", "Europe", 36, "schedule.timezone: 'Europe' is no time zone"),
+        ('"0 6 * * 1"', '"0 6 * * 8"', 36, "schedule.cron: '0 6 * * 8': '8' is no day of the week (0 to 7"),
+        ('"0 6 * * 1"', "weekly", 36, "schedule.cron: 'weekly' has 1 fields; cron has five: minute, hour, day of the"),
     ],
 )
 def test_a_mistake_is_named_with_file_line_key_and_choices(
@@ -133,6 +147,24 @@ def test_a_mistake_is_named_with_file_line_key_and_choices(
     path = write(EXAMPLE.replace(right, wrong))
 
     assert f"{path}:{line}: {expected}" in message(path)
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 6 * * 1", "*/15 * * * *", "0,30 6-18/2 1 JAN,jul mon-fri", "59 23 31 12 7", "0 0 * * SUN"]
+)
+def test_a_cron_expression_of_five_fields_is_taken_as_it_is(write: Callable[[str], Path], cron: str) -> None:
+    assert load_spec(write(EXAMPLE.replace("0 6 * * 1", cron))).schedule.cron == cron
+
+
+@pytest.mark.parametrize("cron", ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * * foo *", "5-1 * * * *", "*/0 * * * *"])
+def test_a_cron_expression_that_never_comes_is_refused(write: Callable[[str], Path], cron: str) -> None:
+    assert "schedule.cron: " in message(write(EXAMPLE.replace("0 6 * * 1", cron)))
+
+
+def test_whole_numbers_may_stand_among_the_allowed_as_they_are(write: Callable[[str], Path]) -> None:
+    spec = load_spec(write(EXAMPLE.replace("[basic, plus, pro]", "[1, 2, pro]")))
+
+    assert spec.table.columns["plan"].allowed == ("1", "2", "pro")
 
 
 def test_every_mistake_is_told_at_once(write: Callable[[str], Path]) -> None:

@@ -1,22 +1,33 @@
 """What a column must be: the rules that stop a run, and later a request."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from evergreen.spec.base import Duration, Part
 
 ColumnType = Literal["integer", "number", "category", "boolean", "datetime", "text"]
 
 
+def _label(value: Any) -> Any:
+    """A category as the text that it is in the table; what is none is left for pydantic to refuse."""
+    if isinstance(value, bool):
+        raise ValueError("is a truth value, as YAML reads yes, no, on and off as true and false; put it in quotes")
+    return str(value) if isinstance(value, int) else value
+
+
+Label = Annotated[str, BeforeValidator(_label, json_schema_input_type=str | int)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class ColumnRules(Part):
     """Declared facts about one column. A value that cannot be read as `type` breaks the rule `type`."""
 
     type: ColumnType
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
     max_null_share: Annotated[float, Field(ge=0, le=1)] | None = None
-    allowed: tuple[str, ...] | None = None
+    allowed: tuple[Label, ...] | None = None
     unseen: Literal["fail", "warn"] = Field("fail", description="What a value outside `allowed` does.")
     unique: bool = False
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from evergreen.spec.base import Part
 from evergreen.spec.columns import ColumnType, TableRules
@@ -20,6 +20,7 @@ from evergreen.spec.features import (
     Frequency,
 )
 from evergreen.spec.rules import DriftRules, Gates
+from evergreen.spec.schedule import require_cron, require_timezone
 from evergreen.spec.training import TimeSplit, TrainingSpec
 
 # Changing these changes neither a model nor a verdict.
@@ -35,8 +36,8 @@ class Promotion(Part):
 class Schedule(Part):
     """When the model is retrained by itself."""
 
-    cron: str = "0 6 * * 1"
-    timezone: str = "UTC"
+    cron: Annotated[str, AfterValidator(require_cron)] = "0 6 * * 1"
+    timezone: Annotated[str, AfterValidator(require_timezone)] = "UTC"
 
 
 class Webhook(Part):

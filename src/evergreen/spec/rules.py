@@ -7,13 +7,15 @@ from pydantic import Field, model_validator
 from evergreen.spec.base import Duration, Part
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# No number is below NaN or above it: such a bound would look like one and hold nothing.
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ColumnDrift(Part):
     """Method and threshold of one column. `ks` and `chisquare` compare a p-value, the others a distance."""
 
     method: Literal["ks", "chisquare", "wasserstein", "jensenshannon", "psi"]
-    threshold: float = Field(gt=0)
+    threshold: Number = Field(gt=0)
 
 
 class DriftRules(Part):
@@ -36,8 +38,8 @@ class DriftRules(Part):
 class Bound(Part):
     """A floor, a ceiling, or both."""
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "Bound":
@@ -50,7 +52,7 @@ class AgainstChampion(Part):
     """Non-inferiority on the holdout: the challenger is not worse by more than `margin`, at `confidence`."""
 
     metric: str
-    margin: float = Field(0.0, ge=0)
+    margin: Number = Field(0.0, ge=0)
     relative: bool = Field(False, description="Read the margin as a share of the champion's value.")
     confidence: float = Field(0.95, gt=0.5, lt=1)
     resamples: int = Field(2000, ge=200)
@@ -62,7 +64,7 @@ class SliceRules(Part):
     """No slice with enough rows gets worse than the champion by more than `margin`."""
 
     by: tuple[str, ...] = Field(min_length=1)
-    margin: float = Field(0.0, ge=0)
+    margin: Number = Field(0.0, ge=0)
     min_rows: int = Field(200, ge=1)
 
 
@@ -77,6 +79,6 @@ class Gates(Part):
         None, description="Share of rows that the champion has right and the challenger wrong."
     )
     max_churn: Share | None = Field(None, description="Share of rows whose prediction changes.")
-    max_overfit_gap: float | None = Field(
+    max_overfit_gap: Number | None = Field(
         None, ge=0, description="Cross-validated minus holdout value of the training metric, at most."
     )

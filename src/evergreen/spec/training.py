@@ -1,8 +1,9 @@
 """How a recipe is found and a model fitted."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evergreen.spec.base import Duration, Part
 
@@ -15,6 +16,13 @@ class TimeSplit(Part):
     kind: Literal["time"]
     holdout: Duration
     gap: Duration | None = None
+
+    @field_validator("holdout")
+    @classmethod
+    def _holds_something_out(cls, holdout: timedelta) -> timedelta:
+        if not holdout:
+            raise ValueError("holds nothing out; give a length above 0, such as 30d")
+        return holdout
 
 
 class RandomSplit(Part):
