@@ -4,11 +4,13 @@ import http.server
 import socket
 import sqlite3
 import threading
+import traceback
 from contextlib import closing
 
 import pytest
 
-from evergreen.errors import EvergreenError, UnavailableError
+from evergreen.errors import EvergreenError, UnavailableError, UserError
+from evergreen.registry.answers import answering
 from evergreen.registry.handles import RunHandle
 from evergreen.registry.smoke import smoke_test
 from evergreen.registry.tracking import Tracking
@@ -47,6 +49,34 @@ def test_a_server_that_is_down_is_one_clear_error_at_every_door(refusing_port, t
     ) as caught:
         EVERY_DOOR[door](tracking)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://eva:zebra77@mlflow:port",
+        "http://eva:zebra/77@mlflow",
+        "http://eva:zebra77@[::1",
+        "postgresql://eva:zebra77@db:port/mlflow",
+        "postgresql://eva:zebra/77@db/mlflow",
+    ],
+)
+def test_an_address_that_cannot_be_one_is_a_mistake_of_the_user_and_its_password_stays_secret(uri, tmp_path):
+    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_URI: .*eva:\*\*\*@") as caught:
+        Tracking(uri, str(tmp_path)).prepare()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "zebra" not in told
+
+
+@pytest.mark.parametrize("kind", [OSError, "mlflow"])
+def test_what_mlflow_repeats_of_its_address_is_neither_in_the_message_nor_in_the_trace(kind):
+    from mlflow.exceptions import MlflowException
+
+    uri = "postgresql://eva:zebra%4077@db/mlflow"
+    error = (MlflowException if kind == "mlflow" else kind)(f"cannot open {uri}, as eva with zebra@77")
+    with pytest.raises(UnavailableError) as caught, answering(uri):
+        raise error
+    assert "zebra" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_server_that_goes_down_between_two_calls_is_unavailable(refusing_port, tmp_path, monkeypatch):

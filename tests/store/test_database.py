@@ -2,6 +2,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import traceback
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,32 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path):
 def test_an_address_that_is_no_store_is_a_mistake_of_the_user(url):
     with pytest.raises(UserError):
         Ledger(url).prepare()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://eva:zebra/77@db/evergreen",  # the driver takes "zebra" for a port
+        "postgresql://eva:zebra77@db:fivefourthreetwo/evergreen",
+        "postgresql//eva:zebra77@db",
+        "postgresql://eva:zebra77@db:99999999/evergreen",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_refused_and_nothing_of_its_password_shown(url):
+    with pytest.raises(EvergreenError) as caught:
+        Ledger(url).prepare()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "***@db" in told
+    assert "zebra" not in told
+
+
+def test_the_trace_of_a_server_that_is_down_holds_no_password():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"postgresql://127.0.0.1:{taken.getsockname()[1]}/evergreen?user=eva&password=zebra77"
+        with pytest.raises(UnavailableError) as caught:
+            Ledger(url).prepare()
+    assert "zebra77" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_building_a_ledger_opens_nothing(tmp_path):

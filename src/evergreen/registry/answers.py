@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from evergreen.address import redacted, sqlite_file
-from evergreen.errors import EvergreenError, UnavailableError
+from evergreen.address import printable, redacted, scrubbed, sqlite_file
+from evergreen.errors import EvergreenError, UnavailableError, UserError
 
 _PROBE_SECONDS = 5.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -32,21 +32,21 @@ def answering(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise _translated(uri, error) from error
+        raise _translated(uri, error) from printable(error, uri)
     except OSError as error:
-        raise unavailable(uri, str(error)) from error
+        raise unavailable(uri, str(error)) from printable(error, uri)
     except Exception as error:
         # The SQL store and the artifact stores let errors of their drivers through; these are not ours to import.
         if not type(error).__module__.startswith(("sqlalchemy.", "requests.", "urllib3.", "botocore.")):
             raise
-        raise unavailable(uri, _first_line(error)) from error
+        raise unavailable(uri, _first_line(error)) from printable(error, uri)
 
 
 def unavailable(uri: str, reason: str) -> UnavailableError:
     """The one message for an MLflow that does not answer."""
     shown = redacted(uri)
     return UnavailableError(
-        f"MLflow at {shown} does not answer ({reason.replace(uri, shown)}); start it, or correct MLFLOW_TRACKING_URI"
+        f"MLflow at {shown} does not answer ({scrubbed(reason, uri)}); start it, or correct MLFLOW_TRACKING_URI"
     )
 
 
@@ -61,11 +61,16 @@ def is_served(uri: str) -> bool:
 
 
 def probe(uri: str) -> None:
-    """Ask once, for a few seconds, whether anything answers at the address. Raises UnavailableError if not."""
+    """Ask once, for a few seconds, whether anything answers at the address.
+
+    Raises UnavailableError if nothing does, UserError where the address cannot be one.
+    """
+    if sqlite_file(uri) is not None:
+        _probe_sqlite(uri)
+        return
+    _require_address(uri)
     if is_served(uri):
         _probe_server(uri)
-    elif sqlite_file(uri) is not None:
-        _probe_sqlite(uri)
     else:
         _probe_port(uri)
 
@@ -74,6 +79,19 @@ def set_manners() -> None:
     """Bound the retries of MLflow's client in this process and keep it quiet, where the environment sets nothing."""
     for name, value in _MANNERS.items():
         os.environ.setdefault(name, value)
+
+
+def _require_address(uri: str) -> None:
+    import httpx
+
+    try:
+        _ = urlsplit(uri).port
+        if is_served(uri):
+            httpx.URL(uri)
+    except (ValueError, httpx.InvalidURL):
+        # What they say may quote a part of a password.
+        message = f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is no address of a server or database"
+        raise UserError(f"{message}; write one such as https://user:password@host:5000") from None
 
 
 def _probe_server(uri: str) -> None:
@@ -85,7 +103,7 @@ def _probe_server(uri: str) -> None:
         # Any answer will do, whoever signed it: nothing secret is sent, and MLflow's own client checks certificates.
         httpx.get(bare, timeout=_PROBE_SECONDS, verify=False)
     except httpx.TransportError as error:
-        raise unavailable(uri, str(error) or type(error).__name__) from error
+        raise unavailable(uri, str(error) or type(error).__name__) from printable(error, uri)
 
 
 def _probe_sqlite(uri: str) -> None:
@@ -100,7 +118,7 @@ def _probe_sqlite(uri: str) -> None:
         with closing(sqlite3.connect(file, timeout=_PROBE_SECONDS)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
-        raise unavailable(uri, str(error)) from error
+        raise unavailable(uri, str(error)) from printable(error, uri)
 
 
 def _probe_port(uri: str) -> None:
@@ -111,12 +129,12 @@ def _probe_port(uri: str) -> None:
     try:
         socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()
     except OSError as error:
-        raise unavailable(uri, str(error)) from error
+        raise unavailable(uri, str(error)) from printable(error, uri)
 
 
 def _translated(uri: str, error: Any) -> EvergreenError:
     if error.error_code in _REFUSALS:
-        return EvergreenError(f"MLflow at {redacted(uri)} refused: {_first_line(error)}")
+        return EvergreenError(f"MLflow at {redacted(uri)} refused: {scrubbed(_first_line(error), uri)}")
     return unavailable(uri, _first_line(error))
 
 

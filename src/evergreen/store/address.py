@@ -1,5 +1,5 @@
-"""Where `evergreen.address` was before."""
+"""The old place of `evergreen.address`."""
 
-from evergreen.address import redacted as redacted
-from evergreen.address import sqlite_file as sqlite_file
-from evergreen.address import with_driver as with_driver
+from evergreen.address import redacted
+
+__all__ = ["redacted"]

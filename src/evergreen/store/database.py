@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from evergreen.address import redacted, sqlite_file, with_driver
+from evergreen.address import printable, redacted, scrubbed, sqlite_file, with_driver
 from evergreen.errors import IntegrityError, UnavailableError, UserError
 from evergreen.store.lock import exclusive
 from evergreen.store.tables import HEAD, VERSION_TABLE
@@ -24,11 +24,13 @@ def open_engine(url: str) -> sa.Engine:
         parsed = sa.make_url(with_driver(url))
         options = {"timeout": _WAIT_SECONDS} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": 5}
         engine = sa.create_engine(parsed, poolclass=sa.NullPool, connect_args=options)
-    except exc.ArgumentError as error:
-        raise UserError(f"EVERGREEN_STORE_URL: {redacted(url)!r} is no database URL ({error})") from error
+    except (exc.ArgumentError, ValueError):
+        # Either may quote what it took for a port, which is a part of the password where that holds a slash.
+        message = f"EVERGREEN_STORE_URL: {redacted(url)!r} is no database URL"
+        raise UserError(f"{message}; write postgresql://user:password@host:5432/database, or sqlite:///file") from None
     except ModuleNotFoundError as error:
         message = f"{redacted(url)}: the driver {error.name} is not installed; pip install 'evergreen[postgres]'"
-        raise UserError(message) from error
+        raise UserError(message) from printable(error, url)
     if engine.dialect.name not in ("sqlite", "postgresql"):
         raise UserError(f"{redacted(url)}: the store runs on SQLite and PostgreSQL, not on {engine.dialect.name}")
     if engine.dialect.name == "sqlite":
@@ -43,9 +45,9 @@ def answering(url: str) -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
-        raise _explained(url, error) from error
+        raise _explained(url, error) from printable(error, url)
     except exc.DBAPIError as error:
-        raise _damaged(url, error) from error
+        raise _damaged(url, error) from printable(error, url)
     except exc.StatementError as error:
         # A value that a column type refused: our caller's mistake, in its own words.
         raise error.orig or error from error
@@ -93,7 +95,7 @@ def _migrate(connection: sa.Connection, url: str) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         message = f"{redacted(url)}: the store was written by another version of Evergreen ({error}); install that one"
-        raise IntegrityError(message) from error
+        raise IntegrityError(message) from printable(error, url)
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -108,7 +110,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _explained(url: str, error: exc.OperationalError) -> UnavailableError | IntegrityError:
-    reason = _first_line(error)
+    reason = _first_line(url, error)
     if "no such table" in reason:
         return IntegrityError(f"{redacted(url)}: not a prepared store ({reason}); prepare it, or check the address")
     if "already exists" in reason or "no such column" in reason:
@@ -120,9 +122,10 @@ def _explained(url: str, error: exc.OperationalError) -> UnavailableError | Inte
 
 
 def _damaged(url: str, error: exc.DBAPIError) -> IntegrityError:
-    message = f"{redacted(url)}: not a store of Evergreen, or damaged ({_first_line(error)})"
+    message = f"{redacted(url)}: not a store of Evergreen, or damaged ({_first_line(url, error)})"
     return IntegrityError(f"{message}; check EVERGREEN_STORE_URL, or restore the file from its backup")
 
 
-def _first_line(error: exc.DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if error.orig is not None else type(error).__name__
+def _first_line(url: str, error: exc.DBAPIError) -> str:
+    text = str(error.orig).strip().splitlines()[0] if error.orig is not None else type(error).__name__
+    return scrubbed(text, url)
