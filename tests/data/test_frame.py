@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.data.frame import canonical_frame, read_snapshot, snapshot_types
+from evergreen.data.parse import TextRules
 from evergreen.errors import DataError, IntegrityError
 
 TYPES = {"i": "integer", "n": "number", "b": "boolean", "c": "category", "d": "datetime", "t": "text"}
@@ -22,14 +23,25 @@ _CELLS = {
     "d": st.none() | _MOMENTS,
     "t": st.none() | st.sampled_from(["p", " q"]),
 }
+_DATES = st.dates().map(lambda day: day.strftime("%d/%m/%Y"))
+_TEXTS = {
+    "i": st.sampled_from(["7", "1.000", ".", "NA"]),
+    "n": st.sampled_from(["1,5", "1.234,5", "1.5", ".", "?", "3", 1.234, 7, True]),
+    "b": st.sampled_from(["ja", "Yes", "."]),
+    "c": st.sampled_from([".", "?", "NA", "x", "1,5"]),
+    "d": _DATES | st.sampled_from(["01/02/2025", "31/12/2025", "12/31/2025", "31.12.2025", "2025-01-31", "."])
+    | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))])).map(str),
+    "t": st.sampled_from([".", "NA", "p"]),
+}  # fmt: skip
+_RULES = st.sampled_from([TextRules(), TextRules(",", ("", ".", "?"), True)])
 _ROWS = st.lists(st.fixed_dictionaries(_CELLS), min_size=1, max_size=6)
 
 
-@given(_ROWS)
-@settings(max_examples=50, deadline=None)
-def test_a_value_is_the_same_alone_and_in_any_batch(rows):
-    whole = canonical_frame(pd.DataFrame(rows), TYPES)
-    alone = [canonical_frame(pd.DataFrame([row]), TYPES) for row in rows]
+@given(_ROWS | st.lists(st.fixed_dictionaries(_TEXTS), min_size=1, max_size=6), _RULES)
+@settings(max_examples=200, deadline=None)
+def test_a_value_is_the_same_alone_and_in_any_batch(rows, rules):
+    whole = canonical_frame(pd.DataFrame(rows), TYPES, rules)
+    alone = [canonical_frame(pd.DataFrame([row]), TYPES, rules) for row in rows]
     for position, single in enumerate(alone):
         assert single.dtypes.astype(str).to_dict() == DTYPES
         for column in TYPES:
@@ -104,9 +116,17 @@ def test_what_was_given_is_not_changed():
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_dates_in_a_day_first_column_are_read_so():
-    frame = canonical_frame(pd.DataFrame({"d": ["01/02/2025", "31/12/2025"]}), {"d": "datetime"})
-    assert frame["d"].tolist() == [pd.Timestamp(2025, 2, 1), pd.Timestamp(2025, 12, 31)]
+def test_the_order_of_a_date_is_declared_and_never_guessed():
+    frame = pd.DataFrame({"d": ["01/02/2025", "31/12/2025", "31.12.2025"]})
+    days = canonical_frame(frame, {"d": "datetime"}, TextRules(day_first=True))["d"]
+    assert days.tolist() == [pd.Timestamp(2025, 2, 1), *[pd.Timestamp(2025, 12, 31)] * 2]
+    months = canonical_frame(frame, {"d": "datetime"})["d"]
+    assert months.tolist() == [pd.Timestamp(2025, 1, 2), pd.NaT, pd.Timestamp(2025, 12, 31)]
+
+
+def test_a_text_that_the_source_calls_missing_is_none_also_as_a_category_of_pandas():
+    frame = pd.DataFrame({"c": pd.Categorical([".", "a"])})
+    assert canonical_frame(frame, {"c": "category"}, TextRules(nulls=("", ".")))["c"].isna().tolist() == [True, False]
 
 
 def test_a_missing_column_is_named():

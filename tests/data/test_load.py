@@ -193,10 +193,36 @@ def test_faults_of_rows_or_labels_from_the_future_are_not_seen(write, take):
     assert snapshot.labelled == 1
 
 
-def test_a_day_first_column_is_read_again_as_such(write, take):
-    path = write("at,y\n" + "01/02/2025,p\n" * 3 + "31/01/2025,p\n")
-    snapshot = take({"kind": "csv", "path": path}, {"at": "datetime", "y": "category"}, time_column="at")
-    assert read_snapshot(snapshot.path)["at"].tolist() == [pd.Timestamp(2025, 2, 1)] * 3 + [pd.Timestamp(2025, 1, 31)]
+DAYS = {"at": "datetime", "due": "datetime", "y": "category"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "duckdb"])
+def test_days_come_first_where_the_source_declares_it(tmp_path, take, kind):
+    days = [*["01/02/2025"] * 3, "31/01/2025"]
+    frame = pd.DataFrame({"at": days, "due": days, "y": "p"})
+    source = parquet(tmp_path, frame)
+    if kind == "csv":
+        frame.to_csv(tmp_path / "table.csv", index=False)
+        source = {"kind": "csv", "path": str(tmp_path / "table.csv")}
+    if kind == "duckdb":
+        source = {"kind": "duckdb", "query": "SELECT * FROM t", "tables": {"t": source["path"]}}
+    snapshot = take({**source, "day_first": True}, DAYS, time_column="at")
+    expected = [pd.Timestamp(2025, 2, 1)] * 3 + [pd.Timestamp(2025, 1, 31)]
+    assert read_snapshot(snapshot.path)["due"].tolist() == read_snapshot(snapshot.path)["at"].tolist() == expected
+
+
+def test_a_date_in_the_other_order_is_a_fault_that_says_what_to_declare(write, take):
+    source = {"kind": "csv", "path": write("at,due,y\n01/31/2025,31/01/2025,p\n31/01/2025,01/02/2025,p\n")}
+    snapshot = take(source, DAYS, time_column="at")
+    assert [(f.column, f.rule, f.count) for f in snapshot.faults] == [("at", "time", 1), ("due", "type", 1)]
+    assert all("declare day_first: true" in fault.hint for fault in snapshot.faults)
+    swapped = take({**source, "day_first": True}, DAYS, time_column="at")
+    assert [f.hint for f in swapped.faults] == ["some have their month first, and the source declares day_first: true"]
+
+
+def test_a_time_column_of_days_first_alone_says_what_to_declare(write, take):
+    with pytest.raises(DataError, match=r"row 1: '31/01/2025'; some have their day first: declare day_first: true"):
+        take({"kind": "csv", "path": write("at,due,y\n31/01/2025,,p\n")}, DAYS, time_column="at")
 
 
 def test_no_row_in_the_period_says_what_the_table_holds(tmp_path, take):

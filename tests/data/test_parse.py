@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from evergreen.data.parse import TextRules, read_values
-from evergreen.data.times import DayFirstError, parse_times
+from evergreen.data.times import parse_times
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_a_text_is_the_moment_that_its_form_says(text, moment):
     assert mixed.to_pylist() == [moment, datetime(2020, 1, 1), datetime(2020, 1, 2)]
 
 
-def test_a_date_that_can_only_be_day_first_turns_the_column():
-    texts = pa.array(["01/02/2025", "31/12/2025"])
-    with pytest.raises(DayFirstError):
-        parse_times(texts)
-    assert parse_times(texts, day_first=True).to_pylist() == [datetime(2025, 2, 1), datetime(2025, 12, 31)]
+def test_a_date_has_its_day_first_where_that_is_said_and_nowhere_else():
+    texts = pa.array(["01/02/2025", "31/12/2025", "12-31-2025", "31.12.2025"])
+    last = datetime(2025, 12, 31)
+    assert parse_times(texts).to_pylist() == [datetime(2025, 1, 2), None, last, last]
+    assert parse_times(texts, day_first=True).to_pylist() == [datetime(2025, 2, 1), last, None, last]
 
 
 def test_an_epoch_is_no_date_whatever_its_type():

@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
+from evergreen.data.parse import TextRules
 from evergreen.errors import DataError
 from evergreen.features.pipeline import build_preprocessing, with_estimator
 from evergreen.spec.features import FeatureSpec
@@ -89,6 +90,15 @@ def test_the_answer_for_a_row_does_not_depend_on_its_batch(encoding, estimator):
     together = pipeline.predict_proba(later)
     alone = np.vstack([pipeline.predict_proba(later.iloc[[position]]) for position in range(len(later))])
     assert np.abs(together - alone).max() < 1e-12
+
+
+def test_a_raw_row_means_what_it_meant_in_the_source_of_the_training_rows():
+    written = TextRules(decimal=",", nulls=("", "."), day_first=True)
+    fitted = build_preprocessing(FEATURES, TYPES, "native", "at", written).fit(rows())
+    plain = {"price": 1234.5, "units": None, "gift": True, "plan": None, "at": "2026-02-01", "last": "2026-01-31"}
+    raw = {"price": "1.234,5", "units": ".", "gift": "ja", "plan": ".", "at": "01/02/2026", "last": "31/01/2026"}
+    answers = fitted.transform(pd.DataFrame([plain, raw | {"gift": "yes"}]))
+    np.testing.assert_array_equal(answers[0], answers[1])
 
 
 def test_neighbours_of_a_row_do_not_depend_on_its_batch():

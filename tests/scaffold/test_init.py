@@ -229,6 +229,23 @@ def test_ugly_formats_are_found_and_written_down(
     assert not take_snapshot(spec.data, spec.column_types, AS_OF, str(tmp_path / "s")).faults
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_days_before_months_are_found_and_written_down(tmp_path: Path, suffix: str) -> None:
+    frame = customers()
+    days = pd.to_datetime(frame["last_purchase"])
+    frame = frame.assign(last_purchase=days.dt.strftime("%d/%m/%Y"))
+    path = tmp_path / f"table.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+
+    spec, text = written(path, "churn")
+
+    assert spec.data.source.day_first
+    assert "day_first: true}  # some dates can only have their day first" in text
+    snapshot = take_snapshot(spec.data, spec.column_types, AS_OF, str(tmp_path / "s"))
+    assert snapshot.faults == ()
+    assert read_snapshot(snapshot.path)["last_purchase"].tolist() == days.tolist()
+
+
 def test_parquet_keeps_the_types_it_has(tmp_path: Path) -> None:
     frame = customers().assign(
         observed_at=lambda f: pd.to_datetime(f["observed_at"]), vip=np.arange(ROWS) % 3 == 0, cancelled=0.0

@@ -14,11 +14,13 @@ class FaultLog:
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = {}
         self._examples: dict[tuple[str, str], list[str]] = {}
+        self._hints: dict[tuple[str, str], str] = {}
 
-    def note(self, column: str, rule: str, values: Any, rows: Any) -> None:
+    def note(self, column: str, rule: str, values: Any, rows: Any, hint: str = "") -> None:
         """Count an Arrow array of broken values; `rows` are their numbers in the source, the first row being 1."""
         key = (column, rule)
         self._counts[key] = self._counts.get(key, 0) + len(values)
+        self._hints[key] = self._hints.get(key) or hint
         examples = self._examples.setdefault(key, [])
         wanted = EXAMPLES - len(examples)
         examples += [f"row {n}: {_shown(v)}" for n, v in zip(rows[:wanted], values[:wanted].to_pylist(), strict=True)]
@@ -26,10 +28,7 @@ class FaultLog:
     def faults(self) -> tuple[Fault, ...]:
         """Every fault, by column and rule."""
         keys = sorted(self._counts)
-        return tuple(Fault(column, rule, self._counts[column, rule], self._said(column, rule)) for column, rule in keys)
-
-    def _said(self, column: str, rule: str) -> tuple[str, ...]:
-        return tuple(self._examples[column, rule])
+        return tuple(Fault(*key, self._counts[key], tuple(self._examples[key]), self._hints[key]) for key in keys)
 
 
 def to_plain(faults: Sequence[Fault]) -> list[dict[str, Any]]:

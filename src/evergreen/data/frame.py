@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.parse import TextRules, read_values
 from evergreen.data.paths import filesystem_of, is_local
-from evergreen.data.times import DayFirstError
 from evergreen.errors import DataError, IntegrityError, UnavailableError
 from evergreen.spec.columns import ColumnType
 
@@ -22,10 +21,13 @@ if TYPE_CHECKING:
 _NUMERIC = ("integer", "number", "boolean")
 
 
-def canonical_frame(frame: "pd.DataFrame", types: Mapping[str, ColumnType]) -> "pd.DataFrame":
+def canonical_frame(
+    frame: "pd.DataFrame", types: Mapping[str, ColumnType], rules: TextRules | None = None
+) -> "pd.DataFrame":
     """Any frame with these columns, canonical; columns in the order of `types`, the index kept.
 
-    A value that cannot be read as its type is null. Raises DataError when a column is missing.
+    `rules` say what its texts mean; left out, they are written as most are. A value that cannot be read as its type
+    is null. Raises DataError when a column is missing.
 
     >>> import pandas as pd
     >>> raw = pd.DataFrame({"plan": [None, 3], "price": ["1.5", " "]})
@@ -37,7 +39,8 @@ def canonical_frame(frame: "pd.DataFrame", types: Mapping[str, ColumnType]) -> "
     missing = [name for name in types if name not in frame.columns]
     if missing:
         raise DataError(f"the table has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}")
-    columns = {name: _canonical(frame[name], kind) for name, kind in types.items()}
+    rules = rules or TextRules()
+    columns = {name: _canonical(frame[name], kind, rules) for name, kind in types.items()}
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
@@ -109,14 +112,14 @@ def _read_column(file: Any, name: str, kind: ColumnType, positions: Any) -> "pd.
     return _of_texts(values.to_pandas(), kind)
 
 
-def _canonical(column: "pd.Series", kind: ColumnType) -> Any:
+def _canonical(column: "pd.Series", kind: ColumnType, rules: TextRules) -> Any:
     if kind in _NUMERIC and _is_clean_number(column, kind):
         return column
-    if kind == "category" and _is_clean_category(column):
+    if kind == "category" and _is_clean_category(column, rules):
         return column
     if kind == "datetime" and str(column.dtype) == "datetime64[us]":
         return column
-    return _to_series(_read(column, kind), kind, column)
+    return _to_series(_read(column, kind, rules), kind, column)
 
 
 def _is_clean_number(column: "pd.Series", kind: ColumnType) -> bool:
@@ -131,7 +134,7 @@ def _is_clean_number(column: "pd.Series", kind: ColumnType) -> bool:
     return kind == "number" or bool(((known == np.floor(known)) if kind == "integer" else np.isin(known, (0, 1))).all())
 
 
-def _is_clean_category(column: "pd.Series") -> bool:
+def _is_clean_category(column: "pd.Series", rules: TextRules) -> bool:
     import pandas as pd
 
     if not isinstance(column.dtype, pd.CategoricalDtype):
@@ -142,38 +145,44 @@ def _is_clean_category(column: "pd.Series") -> bool:
         and not column.cat.ordered
         and texts.is_monotonic_increasing
         and all(text and text == text.strip() for text in texts)
+        and texts.intersection([null.strip() for null in rules.nulls]).empty
     )
 
 
-def _read(column: "pd.Series", kind: ColumnType) -> Any:
+def _read(column: "pd.Series", kind: ColumnType, rules: TextRules) -> Any:
     import pyarrow as pa
 
-    array = _to_arrow(column)
+    array = _to_arrow(column, rules.decimal if kind in _NUMERIC else None)
     try:
-        return read_values(array, kind).values
-    except DayFirstError:
-        return read_values(array, kind, TextRules(day_first=True)).values
+        return read_values(array, kind, rules).values
     except pa.ArrowException as error:
         raise DataError(f"column {column.name!r} ({array.type}) cannot be read as {kind}: {error}") from error
 
 
-def _to_arrow(column: "pd.Series") -> Any:
-    """A column as Arrow; one of mixed Python objects, as requests bring them, as text."""
+def _to_arrow(column: "pd.Series", decimal: str | None) -> Any:
+    """A column as Arrow; one of mixed Python objects, as requests bring them, as text.
+
+    With `decimal` the numbers among the objects are written as the texts beside them are.
+    """
     import pyarrow as pa
 
     try:
         array = pa.Array.from_pandas(column)
     except (pa.ArrowException, TypeError, OverflowError):
-        array = pa.array([_text(value) for value in column], pa.string())
+        array = pa.array([_text(value, decimal) for value in column], pa.string())
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, decimal: str | None) -> str | None:
     import pandas as pd
 
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if decimal is None or isinstance(value, str):
+        return str(value)
+    return str(int(value)) if isinstance(value, bool) else str(value).replace(".", decimal)
 
 
 def _to_series(values: Any, kind: ColumnType, like: "pd.Series") -> Any:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from evergreen.data.parse import TextRules
-from evergreen.data.snapshot import Snapshot
+from evergreen.data.parse import text_rules
+from evergreen.data.snapshot import Fault, Snapshot
 from evergreen.data.sources import Request, open_source
-from evergreen.data.table import MonthFirstError, Period, TableReader, with_day_first
+from evergreen.data.table import Period, TableReader
 from evergreen.data.write import SnapshotWriter, describe, publish, unfinished_file, verify_digest
 from evergreen.errors import DataError
 from evergreen.spec.columns import ColumnType
@@ -24,22 +24,8 @@ def take_snapshot(data: DataSpec, types: Mapping[str, ColumnType], as_of: dateti
     it does not answer; neither leaves a file behind.
     """
     period = Period.looking_back(data.time_column, data.target, as_of, data.window, data.label_delay)
-    day_first: tuple[str, ...] = ()
-    while True:
-        try:
-            return _take(data, types, period, day_first, root)
-        except MonthFirstError as found:
-            day_first = (*day_first, found.column)
-
-
-def _take(
-    data: DataSpec, types: Mapping[str, ColumnType], period: Period, day_first: tuple[str, ...], root: str
-) -> Snapshot:
     with open_source(data.source, Request(types, period.as_of, period.since)) as stream, unfinished_file(root) as path:
-        rules: dict[str, TextRules] = dict.fromkeys(types, stream.rules)
-        for column in day_first:
-            rules = with_day_first(rules, column)
-        reader = TableReader(types, period, rules)
+        reader = TableReader(types, period, text_rules(data.source))
         with SnapshotWriter(path, types) as writer:
             for batch in stream.batches:
                 writer.write(reader.read(batch))
@@ -58,7 +44,9 @@ def _empty(where: str, period: Period, reader: TableReader) -> str:
             f"{where}: holds no rows (as_of {period.as_of:%Y-%m-%d %H:%M} UTC); check the source, and the query if any"
         )
     if reader.seen is None:
-        return f"{where}: no value of the time column {period.column!r} can be read as a time; see {reader.faults}"
+        return (
+            f"{where}: no value of the time column {period.column!r} can be read as a time: {_said(reader.faults[0])}"
+        )
     since = f" and after {period.since:%Y-%m-%d %H:%M} (data.window)" if period.since else ""
     first, last = reader.seen
     return (
@@ -66,3 +54,7 @@ def _empty(where: str, period: Period, reader: TableReader) -> str:
         f"its {reader.rows_read} rows reach from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC: "
         "choose another --as-of, or a longer window"
     )
+
+
+def _said(fault: Fault) -> str:
+    return ", ".join(fault.examples) + (f"; {fault.hint}" if fault.hint else "")

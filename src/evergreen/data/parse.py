@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from evergreen.data.times import parse_times
+from evergreen.data.times import count_day_first, parse_times
 from evergreen.spec.columns import ColumnType
-from evergreen.spec.data import NULLS
+from evergreen.spec.data import NULLS, CsvSource, HttpSource, Source
 
 TRUE_TEXTS = ("true", "t", "yes", "y", "1", "1.0")
 FALSE_TEXTS = ("false", "f", "no", "n", "0", "0.0")
@@ -17,7 +17,7 @@ _EXACT = 2.0**53
 
 @dataclass(frozen=True)
 class TextRules:
-    """How texts of one column are meant.
+    """How the texts of a source are meant.
 
     `nulls` mean missing in a category or text; numbers, booleans and dates also read the usual ones (`NA`, …) so.
     """
@@ -25,6 +25,17 @@ class TextRules:
     decimal: str = "."
     nulls: tuple[str, ...] = ("",)
     day_first: bool = False
+
+
+def text_rules(source: Source) -> TextRules:
+    """How a source means its texts: in a snapshot, and in every row that its model is asked about later.
+
+    >>> text_rules(CsvSource(kind="csv", path="a.csv", decimal=",", null_values=("?",)))
+    TextRules(decimal=',', nulls=('', '?'), day_first=False)
+    """
+    if isinstance(source, CsvSource) or (isinstance(source, HttpSource) and source.format == "csv"):
+        return TextRules(source.decimal, ("", *source.null_values), source.day_first)
+    return TextRules(day_first=source.day_first)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ def arrow_type(kind: ColumnType) -> Any:
 
 
 def read_values(values: Any, kind: ColumnType, rules: TextRules | None = None) -> Reading:
-    """An Arrow array read as a column type. Raises DayFirstError, see `parse_times`.
+    """An Arrow array read as a column type, each value by itself.
 
     >>> import pyarrow as pa
     >>> reading = read_values(pa.array(["1", "1,234.5", " ", "abc"]), "number")
@@ -70,6 +81,23 @@ def read_values(values: Any, kind: ColumnType, rules: TextRules | None = None) -
     if read.null_count == given.null_count:
         return Reading(read, None)
     return Reading(read, pc.and_(pc.is_valid(given), pc.is_null(read)))
+
+
+def advise(values: Any, kind: ColumnType, rules: TextRules) -> str:
+    """What to declare so that values that could not be read can be; empty where nothing suggests itself.
+
+    >>> import pyarrow as pa
+    >>> advise(pa.array(["31/12/2025"]), "datetime", TextRules())
+    'some have their day first: declare day_first: true'
+    """
+    import pyarrow as pa
+
+    texts = _plain(values)
+    if kind != "datetime" or not pa.types.is_string(texts.type) or not count_day_first(texts, not rules.day_first):
+        return ""
+    if rules.day_first:
+        return "some have their month first, and the source declares day_first: true"
+    return "some have their day first: declare day_first: true"
 
 
 def _plain(values: Any) -> Any:

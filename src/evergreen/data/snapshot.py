@@ -6,12 +6,16 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Fault:
-    """Values of one column that could not be read as its declared type; they are null in the snapshot."""
+    """Values of one column that could not be read as its declared type; they are null in the snapshot.
+
+    `hint` says what to declare so that they can be read, where the values suggest it.
+    """
 
     column: str
     rule: str
     count: int
     examples: tuple[str, ...] = ()
+    hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """Batches of a source as canonical Arrow batches: declared types, rows that a run may see, labels that are known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from evergreen.data.faults import FaultLog
-from evergreen.data.parse import Reading, TextRules, arrow_type, read_values
-from evergreen.data.times import DayFirstError
+from evergreen.data.parse import Reading, TextRules, advise, arrow_type, read_values
 from evergreen.errors import DataError
 from evergreen.spec.columns import ColumnType
 
@@ -36,18 +35,10 @@ class Period:
         return cls(column, target, now, None if window is None else now - window, now - label_delay)
 
 
-class MonthFirstError(Exception):
-    """Column `column` writes its days first, which shows only now: read the source again, with `day_first`."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
-
-
 class TableReader:
     """Reads batch after batch of one source, and keeps count of what it met."""
 
-    def __init__(self, types: Mapping[str, ColumnType], period: Period, rules: Mapping[str, TextRules]) -> None:
+    def __init__(self, types: Mapping[str, ColumnType], period: Period, rules: TextRules) -> None:
         self._types = dict(types)
         self._period = period
         self._rules = rules
@@ -86,7 +77,7 @@ class TableReader:
         times = self._read(batch.column(column), column).values
         unknown = pc.is_null(times)
         if pc.any(unknown).as_py():
-            self._log.note(column, "time", batch.column(column).filter(unknown), rows[_numpy(unknown)])
+            self._note(column, "time", batch.column(column), unknown, rows)
         self.seen = _widened(self.seen, times)
         visible = pc.less_equal(times, _stamp(period.as_of))
         if period.since is not None:
@@ -107,16 +98,18 @@ class TableReader:
             reading = Reading(pc.if_else(known, reading.values, None), None)
             unreadable = None if unreadable is None else pc.and_(unreadable, known)
         if unreadable is not None and pc.any(unreadable).as_py():
-            self._log.note(name, "type", values.filter(unreadable), rows[_numpy(unreadable)])
+            self._note(name, "type", values, unreadable, rows)
         return reading.values
+
+    def _note(self, name: str, rule: str, values: Any, broken: Any, rows: Any) -> None:
+        values = values.filter(broken)
+        self._log.note(name, rule, values, rows[_numpy(broken)], advise(values, self._types[name], self._rules))
 
     def _read(self, values: Any, name: str) -> Reading:
         import pyarrow as pa
 
         try:
-            return read_values(values, self._types[name], self._rules[name])
-        except DayFirstError:
-            raise MonthFirstError(name) from None
+            return read_values(values, self._types[name], self._rules)
         except pa.ArrowException as error:
             raise DataError(
                 f"column {name!r} ({values.type}) cannot be read as {self._types[name]}: {error}"
@@ -129,11 +122,6 @@ class TableReader:
         if self._period.column is not None:
             self.kept = _widened(self.kept, batch.column(self._period.column))
         return batch
-
-
-def with_day_first(rules: Mapping[str, TextRules], column: str) -> dict[str, TextRules]:
-    """The rules, with days before months in one column."""
-    return {**rules, column: replace(rules[column], day_first=True)}
 
 
 def string_schema(types: Mapping[str, ColumnType]) -> Any:

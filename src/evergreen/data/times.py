@@ -10,22 +10,15 @@ _ISO = (
 )
 _DOTTED = r"^(\d{2})\.(\d{2})\.(\d{4})(\D.*)?$"
 _SLASHED = r"^(\d{2})[/-](\d{2})[/-](\d{4})(\D.*)?$"
-_DAY_FIRST = r"^(1[3-9]|2\d|3[01])[/-](0?[1-9]|1[0-2])[/-]\d{4}\b"
-
-
-class DayFirstError(Exception):
-    """A date such as 31/12/2025 stands in a column that was read with the month first.
-
-    Which order a column has shows only where such a value is met: its reader then starts again.
-    """
+_MONTH, _LATE_DAY = r"(0?[1-9]|1[0-2])", r"(1[3-9]|2\d|3[01])"
 
 
 def parse_times(texts: Any, day_first: bool = False) -> Any:
     """A string array as `timestamp[us]` in UTC, null where a text is no date.
 
     Read are ISO 8601 with or without zone (mixed, extended or basic), `DD.MM.YYYY`, and `MM/DD/YYYY`, or
-    `DD/MM/YYYY` with `day_first`, each with a time of day if there is one. Text without a zone is UTC.
-    Raises DayFirstError when `day_first` is False and a value proves the opposite.
+    `DD/MM/YYYY` with `day_first`, each with a time of day if there is one. Text without a zone is UTC. The order is
+    never guessed: what a value means must not depend on the values beside it.
 
     >>> import pyarrow as pa
     >>> parse_times(pa.array(["2013-01-01T10:00:00+02:00", "01.02.2013", "1356998400"])).to_pylist()
@@ -39,9 +32,21 @@ def parse_times(texts: Any, day_first: bool = False) -> Any:
             return pc.cast(pc.cast(texts, pa.timestamp("us", zone)), pa.timestamp("us"))
         except pa.ArrowInvalid:
             continue
-    if not day_first and pc.any(pc.match_substring_regex(texts, _DAY_FIRST)).as_py():
-        raise DayFirstError
     return _parse_iso(_to_iso(texts, day_first))
+
+
+def count_day_first(texts: Any, day_first: bool = True) -> int:
+    """How many texts are dates that can only have their day first, or, with `day_first` False, their month.
+
+    >>> import pyarrow as pa
+    >>> texts = pa.array(["31/12/2025", "03/04/2025", "1/31/2025 10:00", "13.01.2025"])
+    >>> count_day_first(texts), count_day_first(texts, day_first=False)
+    (1, 1)
+    """
+    import pyarrow.compute as pc
+
+    first, second = (_LATE_DAY, _MONTH) if day_first else (_MONTH, _LATE_DAY)
+    return int(pc.sum(pc.match_substring_regex(texts, rf"^\s*{first}[/-]{second}[/-]\d{{4}}\b")).as_py() or 0)
 
 
 def _to_iso(texts: Any, day_first: bool) -> Any:

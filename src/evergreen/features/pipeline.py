@@ -5,6 +5,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from evergreen.data.parse import TextRules
 from evergreen.features.derive import DeriveColumns, build_step, derivation, require_types
 from evergreen.features.encode import EncodeColumns, Encoding, Widen
 from evergreen.features.read import CanonicalFrame
@@ -13,19 +14,29 @@ from evergreen.spec.features import FeatureSpec
 
 
 def build_preprocessing(
-    features: FeatureSpec, types: Mapping[str, ColumnType], encoding: Encoding, time_column: str | None
+    features: FeatureSpec,
+    types: Mapping[str, ColumnType],
+    encoding: Encoding,
+    time_column: str | None,
+    texts: TextRules | None = None,
 ) -> Pipeline:
     """Raw or canonical rows to a float32 matrix, unfitted.
 
-    `types` names at least the source columns that the features read; others are ignored. Raises SpecError where
+    `types` names at least the source columns that the features read; others are ignored. `texts` says how raw rows
+    write their values, as the source of the training rows does. Raises SpecError where
     features contradict types, order or importable classes.
     """
-    needed = derivation(features, time_column)
+    needed, texts = derivation(features, time_column), texts or TextRules()
     require_types(features, types, needed.raw)
     numbers, categories = features.numeric_preprocessing, features.categorical_preprocessing
     return Pipeline(
         [
-            ("read", CanonicalFrame({name: types[name] for name in needed.raw})),
+            (
+                "read",
+                CanonicalFrame(
+                    {name: types[name] for name in needed.raw}, list(texts.nulls), texts.decimal, texts.day_first
+                ),
+            ),
             (
                 "derive",
                 DeriveColumns(

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.data.parse import TextRules, read_values
+from evergreen.data.parse import TextRules, read_values, text_rules
 from evergreen.scaffold.read import RawTable, read_raw
-from evergreen.scaffold.types import DIRT, Reader, dirt_in, find_decimal, infer_type
+from evergreen.scaffold.types import DIRT, Reader, dirt_in, find_day_first, find_decimal, infer_type
 from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import NULLS, CsvSource, ParquetSource
 
@@ -66,8 +66,7 @@ class TableReport:
     def texts(self, name: str) -> "pd.Series":
         """A column as categories, whatever else it could be: what classes will be called."""
         column = self.raw.table.column(name).combine_chunks()
-        nulls = ("", *self.source.null_values) if isinstance(self.source, CsvSource) else ("",)
-        return _canonical(Reader("category", read_values(column, "category", TextRules(nulls=nulls)).values, 0))
+        return _canonical(Reader("category", read_values(column, "category", text_rules(self.source)).values, 0))
 
 
 def inspect(path: Path) -> TableReport:
@@ -81,18 +80,20 @@ def inspect_table(raw: RawTable) -> TableReport:
 
     arrays = {name: raw.table.column(name).combine_chunks() for name in raw.table.column_names}
     decimal = find_decimal(list(arrays.values())) if isinstance(raw.source, CsvSource) else "."
-    readers = {name: infer_type(name, values, decimal) for name, values in arrays.items()}
+    rules = TextRules(decimal=decimal, day_first=find_day_first(list(arrays.values())))
+    readers = {name: infer_type(name, values, rules) for name, values in arrays.items()}
     columns = {name: _canonical(reader) for name, reader in readers.items()}
     reports = {name: _report(name, readers[name], columns[name]) for name in readers}
     dirt = {text for values in arrays.values() for text in dirt_in(values)}
-    return TableReport(_with_habits(raw.source, decimal, dirt), reports, pd.DataFrame(columns), raw)
+    return TableReport(_with_habits(raw.source, rules, dirt), reports, pd.DataFrame(columns), raw)
 
 
-def _with_habits(source: CsvSource | ParquetSource, decimal: str, dirt: set[str]) -> CsvSource | ParquetSource:
+def _with_habits(source: CsvSource | ParquetSource, rules: TextRules, dirt: set[str]) -> CsvSource | ParquetSource:
     if isinstance(source, ParquetSource):
-        return source
+        return source.model_copy(update={"day_first": rules.day_first})
     nulls = (*NULLS, *(text for text in DIRT if text in dirt)) if dirt else NULLS
-    return source.model_copy(update={"decimal": decimal, "null_values": nulls})
+    found = {"decimal": rules.decimal, "null_values": nulls, "day_first": rules.day_first}
+    return source.model_copy(update=found)
 
 
 def _canonical(reader: Reader) -> "pd.Series":

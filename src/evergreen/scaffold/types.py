@@ -1,11 +1,11 @@
 """What type a column is: the narrowest that reads its values, by the code that will read them later."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evergreen.data.parse import Reading, TextRules, read_values
-from evergreen.data.times import DayFirstError
+from evergreen.data.times import count_day_first
 from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import NULLS
 from evergreen.validation.columns import UNREADABLE
@@ -27,8 +27,8 @@ class Reader:
     unreadable: int
 
 
-def infer_type(name: str, values: Any, decimal: str = ".") -> Reader:
-    """The type of an Arrow array.
+def infer_type(name: str, values: Any, rules: TextRules | None = None) -> Reader:
+    """The type of an Arrow array, whose texts are meant by `rules`.
 
     Texts that look like numbers but are codes (leading zeros, a name such as zipcode) are categories.
 
@@ -38,23 +38,38 @@ def infer_type(name: str, values: Any, decimal: str = ".") -> Reader:
     """
     import pyarrow as pa
 
-    kind = values.type
+    kind, rules = values.type, rules or TextRules()
     if pa.types.is_boolean(kind):
-        return _reading(values, "boolean")
+        return _reading(values, "boolean", rules)
     if pa.types.is_integer(kind):
-        return _reading(values, "category" if _CODE_NAMES.search(name) else "integer")
+        return _reading(values, "category" if _CODE_NAMES.search(name) else "integer", rules)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return _reading(values, "number")
+        return _reading(values, "number", rules)
     if pa.types.is_temporal(kind):
-        return _reading(values, "datetime")
-    return _from_texts(name, values, decimal)
+        return _reading(values, "datetime", rules)
+    return _from_texts(name, values, rules)
 
 
 def find_decimal(columns: list[Any]) -> str:
     """The decimal mark of a file's texts: a comma where more columns are numbers with it than with a point."""
-    by_comma = sum(_reads(column, "number", ",") and not _reads(column, "number", ".") for column in columns)
-    by_point = sum(_reads(column, "number", ".") and not _reads(column, "number", ",") for column in columns)
+    comma, point = TextRules(decimal=","), TextRules()
+    by_comma = sum(_reads(column, "number", comma) and not _reads(column, "number", point) for column in columns)
+    by_point = sum(_reads(column, "number", point) and not _reads(column, "number", comma) for column in columns)
     return "," if by_comma > by_point else "."
+
+
+def find_day_first(columns: list[Any]) -> bool:
+    """True where more of a table's texts can only be dates with their day first than with their month first.
+
+    >>> import pyarrow as pa
+    >>> find_day_first([pa.array(["03/04/2025", "31/12/2025"]), pa.array([7])])
+    True
+    """
+    import pyarrow as pa
+
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary)
+    texts = [c.unique().cast(pa.string()) for c in columns if any(test(c.type) for test in tests)]
+    return sum(count_day_first(t) for t in texts) > sum(count_day_first(t, day_first=False) for t in texts)
 
 
 def dirt_in(values: Any) -> tuple[str, ...]:
@@ -68,19 +83,19 @@ def dirt_in(values: Any) -> tuple[str, ...]:
     return tuple(text for text in DIRT if text in found) if len(found) > 1 else ()
 
 
-def _from_texts(name: str, values: Any, decimal: str) -> Reader:
+def _from_texts(name: str, values: Any, rules: TextRules) -> Reader:
     known = _known(values)
     if not len(known):
-        return _reading(values, "text", decimal)
+        return _reading(values, "text", rules)
     if not _codes(name, known):
-        kinds = [kind for kind in _plausible(known) if _mostly_reads(known, kind, decimal)]
-        readings = [_reading(values, kind, decimal) for kind in kinds]
+        kinds = [kind for kind in _plausible(known) if _mostly_reads(known, kind, rules)]
+        readings = [_reading(values, kind, rules) for kind in kinds]
         readable = [found for found in readings if found.unreadable <= UNREADABLE * len(known)]
         if readable:
             # The first of the most readable: an integer column holds no fraction at all.
             return min(readable, key=lambda found: found.unreadable)
     levels = len(known.unique())
-    return _reading(values, "category" if levels <= max(MANY_LEVELS, len(known) / 2) else "text", decimal)
+    return _reading(values, "category" if levels <= max(MANY_LEVELS, len(known) / 2) else "text", rules)
 
 
 def _plausible(known: Any) -> tuple[ColumnType, ...]:
@@ -94,10 +109,10 @@ def _plausible(known: Any) -> tuple[ColumnType, ...]:
     return ("datetime", "integer", "number") if digits else ("integer", "number", "datetime")
 
 
-def _mostly_reads(known: Any, kind: ColumnType, decimal: str) -> bool:
+def _mostly_reads(known: Any, kind: ColumnType, rules: TextRules) -> bool:
     """A look at the first values, which spares most columns the full attempt."""
     first = known.slice(0, _FIRST_LOOK)
-    return _reading(first, kind, decimal).unreadable <= len(first) / 5
+    return _reading(first, kind, rules).unreadable <= len(first) / 5
 
 
 def _codes(name: str, known: Any) -> bool:
@@ -117,17 +132,13 @@ def _known(values: Any) -> Any:
     return trimmed.filter(pc.and_not(pc.is_valid(trimmed), missing))
 
 
-def _reads(values: Any, kind: ColumnType, decimal: str) -> bool:
+def _reads(values: Any, kind: ColumnType, rules: TextRules) -> bool:
     known = _known(values.unique())
-    return bool(len(known)) and _reading(known, kind, decimal).unreadable <= UNREADABLE * len(known)
+    return bool(len(known)) and _reading(known, kind, rules).unreadable <= UNREADABLE * len(known)
 
 
-def _reading(values: Any, kind: ColumnType, decimal: str = ".") -> Reader:
-    rules = TextRules(decimal=decimal, nulls=("", *NULLS, *dirt_in(values)))
-    try:
-        found = read_values(values, kind, rules)
-    except DayFirstError:
-        found = read_values(values, kind, TextRules(decimal, rules.nulls, day_first=True))
+def _reading(values: Any, kind: ColumnType, rules: TextRules) -> Reader:
+    found = read_values(values, kind, replace(rules, nulls=("", *NULLS, *dirt_in(values))))
     return Reader(kind, found.values, _count(found))
 
 

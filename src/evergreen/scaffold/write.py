@@ -48,7 +48,8 @@ def _task_note(plan: SpecPlan) -> str:
 
 def _data(plan: SpecPlan) -> Iterator[str]:
     yield "data:"
-    yield f"  source: {flow(_source(plan))}"
+    order = "  # some dates can only have their day first, so all are read so" if plan.table.source.day_first else ""
+    yield f"  source: {flow(_source(plan))}{order}"
     yield f"  target: {flow(plan.target.name)}"
     yield from _time(plan)
     if plan.id_column is not None:
@@ -65,7 +66,7 @@ def _source(plan: SpecPlan) -> dict[str, Any]:
         found |= {} if source.encoding == "utf-8" else {"encoding": source.encoding}
         found |= {} if source.decimal == "." else {"decimal": source.decimal}
         found |= {} if source.null_values == NULLS else {"null_values": list(source.null_values)}
-    return found
+    return {**found, "day_first": True} if source.day_first else found
 
 
 def _time(plan: SpecPlan) -> Iterator[str]:

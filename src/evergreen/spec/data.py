@@ -11,7 +11,11 @@ from evergreen.spec.base import Duration, Part
 NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
-class _TextSource(Part):
+class _Source(Part):
+    day_first: bool = Field(False, description="Dates such as 03/04/2025 have their day first, not their month.")
+
+
+class _TextSource(_Source):
     separator: str | None = Field(None, description="Column separator; found from the first lines when left out.")
     encoding: str = "utf-8"
     decimal: Literal[".", ","] = "."
@@ -37,14 +41,14 @@ class HttpSource(_TextSource):
     timeout: Duration = timedelta(seconds=60)
 
 
-class ParquetSource(Part):
+class ParquetSource(_Source):
     """A Parquet file or a folder of them, at any fsspec path."""
 
     kind: Literal["parquet"]
     path: str
 
 
-class SqlSource(Part):
+class SqlSource(_Source):
     """A query over any SQLAlchemy URL. `:as_of` and `:since` are bound to the moment and the window's start."""
 
     kind: Literal["sql"]
@@ -61,7 +65,7 @@ class SqlSource(Part):
         return self
 
 
-class DuckdbSource(Part):
+class DuckdbSource(_Source):
     """A query that DuckDB answers, over files named in `tables` or a database file."""
 
     kind: Literal["duckdb"]
@@ -77,7 +81,7 @@ class DuckdbSource(Part):
         return self
 
 
-class SyntheticSource(Part):
+class SyntheticSource(_Source):
     """A seeded generator: one of ours by name, or `module:function`."""
 
     kind: Literal["synthetic"]

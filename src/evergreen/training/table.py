@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 
+from evergreen.data.parse import text_rules
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import DataError
 from evergreen.features.derive import derivation
@@ -47,11 +48,15 @@ class TrainingTable:
         rows = hashlib.sha256(self.train_positions().tobytes()).hexdigest()
         columns = (self.data.target, self.data.time_column)
         features = self.features.model_dump(mode="json")
-        return digest_of([self.digest, rows, columns, features, dict(self.types), self.task])
+        # The fitted pipeline reads raw rows by them, so that one of other rules is another model.
+        texts = asdict(text_rules(self.data.source))
+        return digest_of([self.digest, rows, columns, features, dict(self.types), self.task, texts])
 
     def preprocessing(self, encoding: Encoding) -> Pipeline:
         """The unfitted preprocessing of this table in an encoding."""
-        return build_preprocessing(self.features, self.types, encoding, self.data.time_column)
+        return build_preprocessing(
+            self.features, self.types, encoding, self.data.time_column, text_rules(self.data.source)
+        )
 
     def train_positions(self) -> npt.NDArray[np.int64]:
         """Positions of the training rows in the snapshot, ascending."""

@@ -84,7 +84,8 @@ def _type_check(fault: Fault, rows: int, table: TableRules) -> Check:
         else f"cannot be read as {kind} and count as null"
     )
     shown = f"; such as {', '.join(fault.examples[:FIRST])}" if fault.examples else ""
-    why = f"{fault.column}: {fault.count:,} of {rows:,} rows {broken}{shown}"
+    hint = f"; {fault.hint}" if fault.hint else ""
+    why = f"{fault.column}: {fault.count:,} of {rows:,} rows {broken}{shown}{hint}"
     outcome = Outcome.FAIL if share > limit else Outcome.PASS
     return Check(f"column {fault.column}: {fault.rule}", outcome, share, f"share ≤ {limit:g}", why)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from evergreen.data.parse import FALSE_TEXTS, TRUE_TEXTS, TextRules
+from evergreen.data.parse import FALSE_TEXTS, TRUE_TEXTS
 from evergreen.data.paths import filesystem_of, locate, require_file
 from evergreen.data.sources.stream import Request, Stream, require_columns
 from evergreen.errors import DataError
@@ -44,8 +44,7 @@ def open_text(source: CsvSource | HttpSource, opener: Opener, where: str, reques
     """Stream what `opener` opens; `where` names it in messages."""
     layout = _layout(source, opener, where)
     require_columns(layout.header, request, where)
-    rules = TextRules(decimal=source.decimal, nulls=("", *source.null_values))
-    return Stream(where, _batches(source, opener, layout, where, request), rules)
+    return Stream(where, _batches(source, opener, layout, where, request))
 
 
 def find_separator(lines: Sequence[str]) -> str:

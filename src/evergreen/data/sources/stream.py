@@ -1,13 +1,12 @@
-"""What every source gives: batches of rows in the source's own types, and how its texts are meant."""
+"""What every source gives: batches of rows in the source's own types."""
 
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from evergreen.data.parse import TextRules
 from evergreen.errors import DataError
 from evergreen.spec.columns import ColumnType
 
@@ -43,7 +42,6 @@ class Stream:
 
     where: str
     batches: Iterator[Any]
-    rules: TextRules = field(default_factory=TextRules)
 
 
 def require_columns(present: Sequence[str], request: Request, where: str) -> None:
