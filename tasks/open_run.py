@@ -18,7 +18,8 @@ from evergreen.stages.run import Origin, Request, Run
 @task(name="open", task_run_name="open", cache_policy=NO_CACHE, timeout_seconds=300)
 def open_run(model: str, reason: Reason, as_of: datetime | None, *, dry_run: bool, force: bool) -> Run:
     """The run, looking from `as_of` or else from the moment it was due, so that a retry looks from the same one."""
-    moment = as_of or flow_run.scheduled_start_time
+    # Prefect's moments are of a class of their own, which nothing behind this line knows.
+    moment = as_of or datetime.fromisoformat(flow_run.scheduled_start_time.isoformat())
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     url = flow_run.ui_url
     origin = Origin(
