@@ -12,7 +12,17 @@ from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry, StaleChampion
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
-TAGS = Provenance("5e1f", "0a", "c0ffee", "scheduled", "f1", "k1", UNTIL, {"f1": 0.9, "auc": None}).to_tags()
+TAGS = Provenance(
+    snapshot="5e1f",
+    spec_digest="0a",
+    code="c0de",
+    commit="c0ffee",
+    reason="scheduled",
+    flow_run="f1",
+    training_key="k1",
+    trained_until=UNTIL,
+    metrics={"f1": 0.9, "auc": None},
+).to_tags()
 
 
 @pytest.fixture
@@ -151,7 +161,13 @@ def test_the_reference_is_fetched_once_and_checked(registry, tracking, logged, t
         fetch_reference(tracking, bare, tmp_path / "new")
 
 
-def test_a_champion_without_a_reference_has_none(registry, tracking, ten_versions, tmp_path):
-    registry.promote("churn", 10, None)
-    champion = registry.champion("churn")
-    assert fetch_reference(tracking, champion, tmp_path / "cache") == champion
+@pytest.mark.parametrize("from_a_run", [True, False])
+def test_a_champion_that_was_registered_by_other_means_is_named_with_the_way_out(
+    registry, tracking, tmp_path, from_a_run
+):
+    run = tracking.start_run("churn", "by hand", {})
+    tracking.client.create_registered_model("churn")
+    tracking.client.create_model_version("churn", str(tmp_path), run_id=run.run_id if from_a_run else None)
+    registry.promote("churn", 1, None)
+    with pytest.raises(IntegrityError, match=r"churn version 1 is champion, but has no reference .* alias champion"):
+        fetch_reference(tracking, registry.champion("churn"), tmp_path / "cache")

@@ -37,7 +37,7 @@ def print_checks(console: Console, checks: tuple[Check, ...]) -> None:
     for check in checks:
         style = OUTCOME_STYLES[check.outcome]
         value = "–" if check.value is None else f"{check.value:.4g}"
-        table.add_row(escape(check.name), value, check.bound, f"[{style}]{check.outcome}[/]", escape(check.why))
+        table.add_row(escape(check.name), value, escape(check.bound), f"[{style}]{check.outcome}[/]", escape(check.why))
     console.print(table)
 
 

@@ -33,19 +33,30 @@ def defaults(settings: Settings) -> Mapping[str, str]:
 
 @contextmanager
 def environment(settings: Settings) -> Iterator[None]:
-    """The process environment with `defaults` filled in, put back afterwards; creates the home."""
+    """The process environment with `defaults` filled in, put back afterwards; creates the home.
+
+    Raises UserError where the home cannot be created.
+    """
     missing = {key: value for key, value in defaults(settings).items() if key not in os.environ}
     # Relative paths in these two were made absolute: tasks may run in another folder.
     missing |= {key: defaults(settings)[key] for key in ("EVERGREEN_HOME", "EVERGREEN_CONFIGS")}
     before = {key: os.environ.get(key) for key in missing}
     # Prefect creates its home, but not the folders above it, and then waits in vain for its server.
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _create(settings.home)
     os.environ.update(missing)
     try:
         yield
     finally:
         for key, value in before.items():
             os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+
+
+def _create(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"EVERGREEN_HOME: {home} cannot be created ({error.strerror}); name a folder that can be written"
+        raise UserError(message) from error
 
 
 def load_flow(name: str, project: Path) -> Callable[..., Any]:

@@ -29,11 +29,18 @@ def log_reference(tracking: Tracking, run_id: str, reference: Path, profile: Pat
 def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Champion:
     """The champion with local paths of its reference and profile; each is downloaded once.
 
-    Both stay empty for a version whose run has none. Raises IntegrityError where a file is not the one that was kept.
+    Raises IntegrityError for a version whose run kept none, and where a file is not the one that was kept.
     """
-    tags = tracking.tags(champion.run_id)
+    # A version that somebody registered by hand need not come from a run.
+    tags = tracking.tags(champion.run_id) if champion.run_id else {}
     if not tags.keys() >= set(_FILES.values()):
-        return champion
+        message = (
+            f"{champion.model} version {champion.version} is champion, but has no reference to measure drift against"
+        )
+        raise IntegrityError(
+            f"{message}: it was not registered by a run of Evergreen. Point alias champion at a version that was, "
+            "or remove the alias to begin anew"
+        )
     paths = {name: _fetch(tracking, champion, cache, name, tags[key]) for name, key in _FILES.items()}
     return replace(champion, reference=str(paths["reference.parquet"]), profile=str(paths["profile.json"]))
 
