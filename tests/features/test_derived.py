@@ -130,6 +130,14 @@ def test_derived_columns_build_on_earlier_ones_and_may_take_a_source_columns_nam
         ),
         ({"derive": [{"name": "x", "kind": "days_since", "of": "seen"}], "numeric": ["x"]}, "give `until`"),
         ({"numeric": ["plan"]}, "'plan' is a category"),
+        (
+            {"derive": [{"name": "x", "kind": "sum", "of": ["a", "plan"]}], "numeric": ["x"]},
+            r"'x' \(sum\) reads 'plan', a category; it reads integer or number or boolean",
+        ),
+        (
+            {"derive": [{"name": "x", "kind": "month", "of": "a"}], "numeric": ["x"]},
+            r"'x' \(month\) reads 'a', a number; it reads datetime",
+        ),
         ({"categorical": ["at"]}, "'at' is a datetime"),
         ({"numeric": ["elsewhere"]}, "no type is known for column 'elsewhere'"),
         (

@@ -49,6 +49,7 @@ promotion: {mode: automatic}
 schedule: {cron: "0 6 * * 1", timezone: Europe/Berlin}
 notify: [{kind: webhook, url_env: ALERT_WEBHOOK_URL}]
 """
+B_OF_PRICE = {"name": "b", "kind": "log", "of": "price"}
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
@@ -185,7 +186,25 @@ def test_every_mistake_is_told_at_once(write: Callable[[str], Path]) -> None:
             {"features": {"derive": [{"name": "a", "kind": "ratio", "of": ["x", "y", "z"]}]}},
             "exactly two columns",
         ),
-        ({"drift": {"columns": {"prize": {"method": "ks", "threshold": 0.1}}}}, "drift.columns: 'prize' is no feature"),
+        (
+            {"drift": {"columns": {"prize": {"method": "ks", "threshold": 0.1}}}},
+            "drift.columns: 'prize' is not compared; choose one of quantity, price, plan, region, days_since_last, ",
+        ),
+        ({"drift": {"columns": {"total_spend": {"method": "ks", "threshold": 0.1}}}}, "'total_spend' is not compared"),
+        ({"drift": {"columns": {"last_purchase": {"method": "ks", "threshold": 0.1}}}}, "'last_purchase' is not comp"),
+        (
+            {"features": {"derive": [{"name": "a", "kind": "log", "of": "b"}, B_OF_PRICE], "numeric": ["a"]}},
+            "features.derive: 'b' is read before it is declared; move it up",
+        ),
+        ({"data": {"target": "observed_at"}}, "data: 'observed_at' is both target and time_column"),
+        ({"data": {"id_column": "prediction"}}, "no column may be called 'prediction'"),
+        ({"features": {"derive": [{**B_OF_PRICE, "name": "prediction"}], "numeric": ["price"]}}, "'prediction': drift"),
+        ({"schema": {"columns": {"observed_at": {"type": "text"}}}}, "schema.columns.observed_at: is data.time_column"),
+        (
+            {"schema": {"columns": {"churn": {"type": "integer", "min": 0, "max": 1}}}},
+            "schema.columns.churn: min and max are for numbers, and a classification has classes",
+        ),
+        ({"schema": {"columns": {"churn": {"type": "datetime"}}}}, "schema.columns.churn: is the target of a class"),
         ({"schema": {"columns": {"plan": {"type": "category", "min": 0}}}}, "min and max are for integer and number"),
         ({"schema": {"columns": {"quantity": {"type": "integer", "allowed": ["1"]}}}}, "allowed is for category"),
         ({"schema": {"columns": {"quantity": {"type": "integer", "min": 5, "max": 1}}}}, "min 5 is above max 1"),
@@ -205,6 +224,22 @@ def test_contradictions_are_refused(
         spec[part] = {**spec[part], **keys}
 
     assert expected in message(write(yaml.safe_dump(spec)))
+
+
+@pytest.mark.parametrize("kind", ["category", "text", "boolean", "datetime"])
+def test_the_target_of_a_regression_is_a_number(write: Callable[[str], Path], kind: str) -> None:
+    spec = values() | {"task": "regression", "schema": {"columns": {"churn": {"type": kind}}}}
+
+    assert f"so its type is number or integer, not {kind}" in message(write(yaml.safe_dump(spec)))
+
+
+@pytest.mark.parametrize("kind", ["integer", "number", "boolean", "text", "category"])
+def test_the_target_of_a_classification_has_classes_whatever_they_look_like(
+    write: Callable[[str], Path], kind: str
+) -> None:
+    spec = values() | {"schema": {"columns": {"churn": {"type": kind, "max_null_share": 0.5}}}}
+
+    assert load_spec(write(yaml.safe_dump(spec))).column_types["churn"] == "category"
 
 
 def test_a_password_in_a_url_is_not_repeated_in_the_message(write: Callable[[str], Path]) -> None:

@@ -84,6 +84,27 @@ def test_a_derived_column_may_build_on_another_and_is_traced_to_its_sources() ->
     assert make_spec(features=features).raw_inputs == ("price", "quantity")
 
 
+@pytest.mark.parametrize(
+    ("derive", "compared"),
+    [
+        ([{"name": "x", "kind": "days_since", "of": "seen"}], ("price", "x")),
+        ([{"name": "x", "kind": "weekday", "of": "seen"}], ("price",)),
+        ([{"name": "x", "kind": "product", "of": ["price", "units"]}], ("price", "units")),
+        ([{"name": "d", "kind": "days_since", "of": "seen"}, {"name": "x", "kind": "log", "of": "d"}], ("price", "x")),
+        ([{"name": "h", "kind": "hour", "of": "seen"}, {"name": "x", "kind": "bins", "of": "h"}], ("price",)),
+        ([{"name": "x", "kind": "custom", "transformer": "a:B", "of": ["seen", "price"]}], ("price", "x")),
+    ],
+)
+def test_what_is_made_of_a_datetime_is_compared_unless_it_is_a_part_of_the_calendar(
+    derive: list[dict[str, Any]], compared: tuple[str, ...]
+) -> None:
+    spec = make_spec(
+        features={"derive": derive, "numeric": ["price", "x"]}, schema={"columns": {"seen": {"type": "datetime"}}}
+    )
+
+    assert spec.compared_inputs == compared
+
+
 def test_a_derived_column_may_replace_its_source() -> None:
     features = {"derive": [{"name": "price", "kind": "log", "of": "price"}], "numeric": ["price"]}
 

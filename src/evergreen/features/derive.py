@@ -2,9 +2,8 @@
 
 # ruff: noqa: ARG002 - scikit-learn hands every transformer more than it reads.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,49 +18,11 @@ from evergreen.features.derived import Bins, Combine, Log
 from evergreen.features.moments import CalendarPart, DaysSince
 from evergreen.spec import features as spec
 from evergreen.spec.columns import ColumnType
+from evergreen.spec.derivation import Derivation, derivation, sources
 
+__all__ = ["Derivation", "DeriveColumns", "build_step", "derivation", "require_types", "sources"]
 
-@dataclass(frozen=True)
-class Derivation:
-    """The derived columns that the features need, in order, and the source columns that those need."""
-
-    steps: tuple[tuple[int, spec.Derived], ...]
-    raw: tuple[str, ...]
-
-
-def sources(item: spec.Derived, time_column: str | None) -> tuple[str, ...]:
-    """The columns that a derived column reads, in the order its transformer expects.
-
-    Raises SpecError where days are counted until a time that nothing names.
-    """
-    if isinstance(item, spec.DaysSince):
-        until = item.until or time_column
-        if until is None:
-            raise SpecError(
-                f"features.derive: {item.name!r} counts days until a time; give `until` or data.time_column"
-            )
-        return item.of, until
-    return (item.of,) if isinstance(item.of, str) else tuple(item.of)
-
-
-def derivation(features: spec.FeatureSpec, time_column: str | None) -> Derivation:
-    """What must be computed for the features; derived columns that nothing reads are left out.
-
-    Raises SpecError where a derived column reads one that is declared after it.
-    """
-    needed = dict.fromkeys(features.columns)
-    steps: list[tuple[int, spec.Derived]] = []
-    for index, item in reversed(tuple(enumerate(features.derive))):
-        if item.name in needed:
-            del needed[item.name]
-            needed |= dict.fromkeys(sources(item, time_column))
-            steps.insert(0, (index, item))
-    built_on_itself = {item.name for _, item in steps if item.name in sources(item, time_column)}
-    late = {item.name for item in features.derive} - built_on_itself
-    for name in needed:
-        if name in late:
-            raise SpecError(f"features.derive: {name!r} is read before it is declared; move it up")
-    return Derivation(tuple(steps), tuple(needed))
+_NUMBERS: tuple[ColumnType, ...] = ("integer", "number", "boolean")
 
 
 def require_types(features: spec.FeatureSpec, types: Mapping[str, ColumnType], raw: Sequence[str]) -> None:
@@ -69,14 +30,37 @@ def require_types(features: spec.FeatureSpec, types: Mapping[str, ColumnType], r
     for name in raw:
         if name not in types:
             raise SpecError(f"features: no type is known for column {name!r}; declare it under schema.columns")
-    for name in set(features.numeric) & set(raw):
-        if types[name] not in ("integer", "number", "boolean"):
+    derived = {item.name for item in features.derive}
+    for name in (name for name in features.numeric if name not in derived):
+        if types[name] not in _NUMBERS:
             raise SpecError(
                 f"features.numeric: {name!r} is a {types[name]}; list it under categorical, or derive a number from it"
             )
-    for name in set(features.categorical) & set(raw):
+    for name in (name for name in features.categorical if name not in derived):
         if types[name] == "datetime":
             raise SpecError(f"features.categorical: {name!r} is a datetime; derive hour, weekday, month or season")
+    for index, item in enumerate(features.derive):
+        _require_readable(item, {earlier.name for earlier in features.derive[:index]}, types)
+
+
+def _require_readable(item: spec.Derived, earlier: Set[str], types: Mapping[str, ColumnType]) -> None:
+    """Raise SpecError where a derived column cannot be made of a source column of such a type."""
+    until = (item.until,) if isinstance(item, spec.DaysSince) and item.until else ()
+    for name in (*((item.of,) if isinstance(item.of, str) else item.of), *until):
+        kind = types.get(name)
+        if kind is None or name in earlier or kind in _readable(item):
+            continue
+        choices = " or ".join(_readable(item))
+        raise SpecError(f"features.derive: {item.name!r} ({item.kind}) reads {name!r}, a {kind}; it reads {choices}")
+
+
+def _readable(item: spec.Derived) -> tuple[ColumnType, ...]:
+    """The types of source columns that a derived column can be made of."""
+    if isinstance(item, spec.DaysSince | spec.CalendarPart):
+        return ("datetime",)
+    if isinstance(item, spec.Arithmetic | spec.Bins | spec.Log):
+        return _NUMBERS
+    return get_args(ColumnType)
 
 
 class DeriveColumns(TransformerMixin, BaseEstimator):

@@ -6,6 +6,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from evergreen.spec.base import Duration, Part
 
+# What the champion's answers are called where they are compared; no column may have this name.
+PREDICTION = "prediction"
+
 ColumnType = Literal["integer", "number", "category", "boolean", "datetime", "text"]
 
 

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from evergreen.spec.base import Part
 from evergreen.spec.columns import ColumnType, TableRules
+from evergreen.spec.contradictions import contradictions
 from evergreen.spec.data import DataSpec
+from evergreen.spec.derivation import derivation, follows_time
 from evergreen.spec.features import (
     Arithmetic,
     CalendarPart,
@@ -66,7 +68,7 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelSpec":
-        for problem in _contradictions(self):
+        for problem in contradictions(self):
             raise ValueError(problem)
         return self
 
@@ -84,15 +86,28 @@ class ModelSpec(Part):
     @property
     def raw_inputs(self) -> tuple[str, ...]:
         """Source columns that the pipeline reads, each once, in order of first use: what serving is sent."""
-        derived = {d.name: d for d in self.features.derive}
-        raw = (c for name in self.features.columns for c in _sources(name, derived, self.data.time_column))
-        return tuple(dict.fromkeys(raw))
+        return derivation(self.features, self.data.time_column).raw
+
+    @property
+    def compared_inputs(self) -> tuple[str, ...]:
+        """Inputs whose drift can be told.
+
+        Of source columns all but datetimes and texts; of derived ones those that say what the model makes of a
+        datetime, except parts of the calendar.
+        """
+        types, derive = self.column_types, self.features.derive
+        raw = tuple(name for name in self.raw_inputs if types[name] not in ("datetime", "text"))
+        made = {d.name for d in derive if follows_time(d.name, derive, types, self.data.time_column)}
+        return (*raw, *(name for name in self.features.columns if name in made and name not in raw))
 
     @property
     def column_types(self) -> dict[str, ColumnType]:
-        """Every source column that any part of the spec uses, with its type. Other columns are not read."""
-        declared = {name: rules.type for name, rules in self.table.columns.items()}
-        return {name: declared.get(name, implied) for name, implied in self._implied_types().items()} | declared
+        """Every source column that any part of the spec uses, with its type. Other columns are not read.
+
+        A declared type wins over what its use implies, except that the target of a classification has classes.
+        """
+        types = self._implied_types() | {name: rules.type for name, rules in self.table.columns.items()}
+        return types | ({self.data.target: "category"} if self.task == "classification" else {})
 
     def _implied_types(self) -> dict[str, ColumnType]:
         types: dict[str, ColumnType] = dict.fromkeys(self.raw_inputs, "number")
@@ -109,20 +124,6 @@ class ModelSpec(Part):
         return types
 
 
-def _sources(name: str, derived: dict[str, Derived], time_column: str | None) -> Iterator[str]:
-    if name not in derived:
-        yield name
-        return
-    item = derived[name]
-    for source in (item.of,) if isinstance(item.of, str) else item.of:
-        # A derived column may build on earlier ones, never on itself.
-        yield from _sources(source, {k: v for k, v in derived.items() if k != name}, time_column)
-    if isinstance(item, DaysSince):
-        until = item.until or time_column
-        if until is not None:
-            yield until
-
-
 def _implied_by(derived: Derived) -> Iterator[tuple[str, ColumnType]]:
     if isinstance(derived, DaysSince | CalendarPart):
         yield derived.of, "datetime"
@@ -132,27 +133,3 @@ def _implied_by(derived: Derived) -> Iterator[tuple[str, ColumnType]]:
         yield derived.of, "category"
     elif not isinstance(derived, Custom):
         yield from ((c, "number") for c in (derived.of if isinstance(derived, Arithmetic) else (derived.of,)))
-
-
-def _contradictions(spec: ModelSpec) -> Iterator[str]:
-    features, data = spec.features, spec.data
-    if not features.columns:
-        yield "features: name at least one column under numeric or categorical"
-    if spec.time_ordered and data.time_column is None:
-        yield "training.split: kind time needs data.time_column; without one use kind random"
-    if data.target in (*features.columns, *spec.raw_inputs):
-        yield f"features: the target {data.target!r} is among the features"
-    names = [d.name for d in features.derive]
-    if len(set(names)) < len(names):
-        yield "features.derive: two derived columns share a name"
-    both = set(features.numeric) & set(features.categorical)
-    if both:
-        yield f"features: {sorted(both)[0]!r} is both numeric and categorical"
-    for item in features.derive:
-        if isinstance(item, DaysSince) and item.until is None and data.time_column is None:
-            yield f"features.derive: {item.name!r} counts days until a time; give `until` or data.time_column"
-        if isinstance(item, Arithmetic) and item.kind in ("difference", "ratio") and len(item.of) != 2:
-            yield f"features.derive: {item.kind} of {item.name!r} takes exactly two columns"
-    unknown = set(spec.drift.columns) - set(features.columns) - set(spec.raw_inputs)
-    if unknown:
-        yield f"drift.columns: {sorted(unknown)[0]!r} is no feature; choose one of {', '.join(features.columns)}"

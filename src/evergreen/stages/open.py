@@ -41,6 +41,7 @@ def read_spec(name: str, settings: Settings) -> ModelSpec:
 
     Raises SpecError before any data is read.
     """
+    from evergreen.features.pipeline import build_preprocessing
     from evergreen.gate.names import require_known_metrics
     from evergreen.training.recipes import validate_recipes
 
@@ -49,6 +50,8 @@ def read_spec(name: str, settings: Settings) -> ModelSpec:
     require_known_metrics(spec, str(path))
     try:
         validate_recipes(spec.training, spec.task)
+        # What a derived column reads must be there before it, of a type and a class that it can be made of.
+        build_preprocessing(spec.features, spec.column_types, "scaled", spec.data.time_column)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
     return spec

@@ -1,0 +1,70 @@
+"""What parts of a spec say against each other: each of them may be right alone."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from evergreen.errors import SpecError
+from evergreen.spec.columns import PREDICTION
+from evergreen.spec.derivation import derivation
+from evergreen.spec.features import Arithmetic
+
+if TYPE_CHECKING:
+    from evergreen.spec.model import ModelSpec
+
+
+def contradictions(spec: "ModelSpec") -> Iterator[str]:
+    """One message each. Later ones build on earlier ones: only the first is sure to hold."""
+    yield from _of_features(spec)
+    yield from _of_columns(spec)
+    yield from _of_drift(spec)
+
+
+def _of_features(spec: "ModelSpec") -> Iterator[str]:
+    features, data = spec.features, spec.data
+    if data.target == data.time_column:
+        yield f"data: {data.target!r} is both target and time_column"
+    if not features.columns:
+        yield "features: name at least one column under numeric or categorical"
+    if spec.time_ordered and data.time_column is None:
+        yield "training.split: kind time needs data.time_column; without one use kind random"
+    names = [d.name for d in features.derive]
+    if len(set(names)) < len(names):
+        yield "features.derive: two derived columns share a name"
+    both = set(features.numeric) & set(features.categorical)
+    if both:
+        yield f"features: {sorted(both)[0]!r} is both numeric and categorical"
+    for item in features.derive:
+        if isinstance(item, Arithmetic) and item.kind in ("difference", "ratio") and len(item.of) != 2:
+            yield f"features.derive: {item.kind} of {item.name!r} takes exactly two columns"
+    try:
+        raw = derivation(features, data.time_column).raw
+    except SpecError as error:
+        yield str(error)
+        return
+    if data.target in (*features.columns, *raw):
+        yield f"features: the target {data.target!r} is among the features"
+
+
+def _of_columns(spec: "ModelSpec") -> Iterator[str]:
+    data, derived = spec.data, {item.name for item in spec.features.derive}
+    if PREDICTION in derived or PREDICTION in spec.column_types:
+        yield f"no column may be called {PREDICTION!r}: drift calls the champion's answers so; rename it in a query"
+    time, target = (spec.table.columns.get(name) for name in (data.time_column or "", data.target))
+    if time is not None and time.type != "datetime":
+        yield f"schema.columns.{data.time_column}: is data.time_column, so its type is datetime, not {time.type}"
+    if target is None:
+        return
+    where = f"schema.columns.{data.target}"
+    if spec.task == "regression" and target.type not in ("integer", "number"):
+        yield f"{where}: is the target of a regression, so its type is number or integer, not {target.type}"
+    if spec.task == "classification" and target.type == "datetime":
+        yield f"{where}: is the target of a classification, so its type is category, not datetime"
+    if spec.task == "classification" and (target.min, target.max) != (None, None):
+        yield f"{where}: min and max are for numbers, and a classification has classes; use type category and allowed"
+
+
+def _of_drift(spec: "ModelSpec") -> Iterator[str]:
+    compared = (*spec.compared_inputs, spec.data.target, PREDICTION)
+    unknown = sorted(set(spec.drift.columns) - set(compared))
+    if unknown:
+        yield f"drift.columns: {unknown[0]!r} is not compared; choose one of {', '.join(compared)}"
