@@ -13,6 +13,7 @@ _SECRET_NAME = (
 _SECRET_IN_QUERY = re.compile(rf"(?i)(?P<name>[?&;](?:{_SECRET_NAME})=)(?P<value>[^&]*)")
 # An empty authority: what follows is a path, in which an @ is a letter like any other.
 _FILE = re.compile(r"(?:sqlite(?:\+\w+)?|file):///")
+_HOST = re.compile(r"(?P<scheme>[\w+.-]*):?//(?P<host>[^/?#]*)")
 _SHORTEST = 3  # letters; a shorter secret is not looked for in texts, where it would be found in every word
 
 
@@ -48,6 +49,21 @@ def scrubbed(text: str, url: str) -> str:
     return _replaced(text.replace(url, redacted(url)), sorted(secrets, key=len, reverse=True))
 
 
+def secret_in(url: str) -> str | None:
+    """What of an address, or of a path, should not stand in a file that people share; None where nothing is secret.
+
+    >>> secret_in("https://example.com/sales.csv?api_key=x"), secret_in("s3://eva:x@bucket/sales.parquet")
+    ('api_key', 'a password')
+    >>> secret_in("https://example.com/sales@1.csv?page=2") is None
+    True
+    """
+    if match := _SECRET_IN_QUERY.search(url):
+        return match["name"][1:-1]
+    # Paths may name archives inside archives: every part has an authority of its own.
+    found = (_secret_of_host(match["scheme"], match["host"], url[match.end() :]) for match in _HOST.finditer(url))
+    return next((secret for secret in found if secret), None)
+
+
 def printable(error: BaseException, url: str) -> BaseException | None:
     """An error as the cause of ours: None where the address holds a secret, which its text may repeat."""
     return error if redacted(url) == url else None
@@ -76,6 +92,17 @@ def with_driver(url: str) -> str:
 
 def _authority(url: str) -> re.Match[str] | None:
     return None if _FILE.match(url) else _AUTHORITY.match(url)
+
+
+def _secret_of_host(scheme: str, host: str, rest: str) -> str | None:
+    user, at, _ = host.rpartition("@")
+    if at and ":" in user:
+        return "a password"
+    if at and scheme in ("http", "https"):
+        return "a user or token"
+    # A password with a slash in it ends what looks like the host, and its start looks like a port.
+    port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
+    return "a password" if "@" in rest and port and not port.isdecimal() else None
 
 
 def _secrets(url: str) -> list[str]:

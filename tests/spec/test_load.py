@@ -210,7 +210,7 @@ def test_every_mistake_is_told_at_once(write: Callable[[str], Path]) -> None:
         ({"schema": {"columns": {"quantity": {"type": "integer", "min": 5, "max": 1}}}}, "min 5 is above max 1"),
         (
             {"data": {"source": {"kind": "sql", "query": "q", "url": "postgresql://me:secret@db/x"}}},
-            "url holds a password; put the URL into an environment variable",
+            "url: holds a secret (a password); put the URL into an environment variable",
         ),
         ({"data": {"source": {"kind": "sql", "query": "q"}}}, "give either url or url_env"),
         ({"data": {"source": {"kind": "duckdb"}}}, "give either query or query_file"),

@@ -2,13 +2,31 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from evergreen.address import secret_in
 from evergreen.spec.base import Duration, Part
 
 NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+
+
+def _without_secret(instead: str) -> AfterValidator:
+    """Refuse an address that holds a secret: specs are read by many, and kept with every run. `instead` is the way."""
+
+    def refuse(address: str) -> str:
+        if secret := secret_in(address):
+            raise ValueError(f"holds a secret ({secret}); {instead}")
+        return address
+
+    return AfterValidator(refuse)
+
+
+_Path = Annotated[str, _without_secret("leave it out: credentials for s3 and the like come from the environment")]
+_HttpUrl = Annotated[
+    str, _without_secret("send it as a header, and name the environment variable that holds it in header_env")
+]
+_SqlUrl = Annotated[str, _without_secret("put the URL into an environment variable and name that in url_env")]
 
 
 class _Source(Part):
@@ -26,14 +44,14 @@ class CsvSource(_TextSource):
     """A CSV file, plain or compressed (.gz, .zip); `package://name/file` reads from an installed package."""
 
     kind: Literal["csv"]
-    path: str
+    path: _Path
 
 
 class HttpSource(_TextSource):
     """A CSV or Parquet file behind http(s)."""
 
     kind: Literal["http"]
-    url: str
+    url: _HttpUrl
     format: Literal["csv", "parquet"] = "csv"
     header_env: dict[str, str] = Field(
         default_factory=dict, description="Header name to the environment variable that holds its value."
@@ -45,7 +63,7 @@ class ParquetSource(_Source):
     """A Parquet file or a folder of them, at any fsspec path."""
 
     kind: Literal["parquet"]
-    path: str
+    path: _Path
 
 
 class SqlSource(_Source):
@@ -53,15 +71,13 @@ class SqlSource(_Source):
 
     kind: Literal["sql"]
     query: str
-    url: str | None = Field(None, description="Only for URLs without a password.")
+    url: _SqlUrl | None = Field(None, description="Only for URLs without a password.")
     url_env: str | None = Field(None, description="Environment variable that holds the URL.")
 
     @model_validator(mode="after")
-    def _one_url_and_no_secret(self) -> "SqlSource":
+    def _one_url(self) -> "SqlSource":
         if (self.url is None) == (self.url_env is None):
             raise ValueError("give either url or url_env")
-        if self.url is not None and urlsplit(self.url).password:
-            raise ValueError("url holds a password; put the URL into an environment variable and name it in url_env")
         return self
 
 
@@ -71,8 +87,8 @@ class DuckdbSource(_Source):
     kind: Literal["duckdb"]
     query: str | None = None
     query_file: str | None = None
-    tables: dict[str, str] = Field(default_factory=dict, description="View name to a CSV or Parquet path.")
-    database: str | None = None
+    tables: dict[str, _Path] = Field(default_factory=dict, description="View name to a CSV or Parquet path.")
+    database: _Path | None = None
 
     @model_validator(mode="after")
     def _one_query(self) -> "DuckdbSource":
