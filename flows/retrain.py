@@ -16,6 +16,7 @@ from tasks.conclude_run import conclude_run
 from tasks.cross_validate_recipe import cross_validate_recipe
 from tasks.encode_rows import encode_rows
 from tasks.evaluate_models import evaluate_models
+from tasks.find_twin import find_twin
 from tasks.fit_model import fit_model
 from tasks.judge_challenger import judge_challenger
 from tasks.load_snapshot import load_snapshot
@@ -48,29 +49,36 @@ def retrain(
         force: Train again even where the same data, spec and code were decided on before.
     """
     run = open_run(model, reason, as_of, dry_run=dry_run, force=force)
-    with track(prepare_job(run, load_snapshot(run)), Settings.from_environment()) as job:
-        evidence = job.twin or gather_evidence(job)
+    job = prepare_job(run, load_snapshot(run))
+    evidence = look_at_data(job)
+    with track(job, evidence, Settings.from_environment()) as job:
+        if not evidence.decision:
+            evidence = judge_challenger(job, find_challenger(job, evidence))
+        if evidence.decided(DecisionKind.PROMOTE):
+            evidence = smoke_test_version(register_version(job, evidence))
         entry = record_decision(job, evidence)
         if evidence.decided(DecisionKind.PROMOTE):
             promote_version(entry)
         return conclude_run(job, evidence, entry)
 
 
-def gather_evidence(job: Job) -> Evidence:
-    """From data to decision. Each stage adds what it found; one that settles the run ends it."""
+def look_at_data(job: Job) -> Evidence:
+    """Validate, measure drift, and see whether the same was asked before. Whatever settles the run ends it here."""
     evidence = validate_snapshot(job)
     if not evidence.decision:
         evidence = assess_drift(job, evidence)
     if not evidence.decision:
-        evidence, models = find_challenger(job, evidence)
-        evidence = log_challenger(job, evidence, models)
-        evidence = judge_challenger(job, evaluate_models(job, evidence))
-    if evidence.decided(DecisionKind.PROMOTE):
-        evidence = smoke_test_version(register_version(job, evidence))
+        evidence = find_twin(job, evidence)
     return evidence
 
 
-def find_challenger(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, FittedModel]]:
+def find_challenger(job: Job, evidence: Evidence) -> Evidence:
+    """Search for the best recipe, fit it, and score it beside the champion."""
+    evidence, models = search_recipes(job, evidence)
+    return evaluate_models(job, log_challenger(job, evidence, models))
+
+
+def search_recipes(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, FittedModel]]:
     """Try recipes on folds and fit the best on all training rows.
 
     Where every recipe gets a final model, or there is only one to choose from, it is fitted beside its trial.

@@ -1,4 +1,4 @@
-"""Task: name the training and see whether it has been decided on before."""
+"""Task: name the training by what it depends on."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -9,7 +9,7 @@ from evergreen.stages import track as stage
 from evergreen.stages.run import Job, Run
 
 
-@task(name="find twin", task_run_name="find twin", cache_policy=NO_CACHE, timeout_seconds=300)
+@task(name="prepare", task_run_name="prepare", cache_policy=NO_CACHE, timeout_seconds=300)
 def prepare_job(run: Run, snapshot: Snapshot) -> Job:
-    """The job of a run, with its twin if it has one."""
+    """The job of a run: its training key and its scratch space."""
     return stage.prepare_job(run, snapshot, Settings.from_environment())

@@ -28,7 +28,7 @@ from evergreen.stages import assess, conclude, evaluate, promote, train
 from evergreen.stages.load import load
 from evergreen.stages.open import connect, open_run, tracking_of
 from evergreen.stages.run import Conclusion, Evidence, Job, Origin, Request
-from evergreen.stages.track import prepare_job, track
+from evergreen.stages.track import find_twin, prepare_job, track
 from evergreen.store.ledger import Ledger
 from evergreen.training.handles import TrialResult
 from evergreen.training.recipes import best, plan, select
@@ -98,8 +98,18 @@ def drive(spec: str, as_of: datetime, settings: Settings, reason: Reason, at: Vi
     request, now = Request(spec, as_of, reason, **options), datetime.now(UTC)
     run = open_run(request, Origin("tester"), settings, now)
     at("load")
-    with track(prepare_job(run, load(run, settings), settings), settings) as job:
-        evidence = job.twin or gather_evidence(job, settings, at)
+    job = prepare_job(run, load(run, settings), settings)
+    evidence = look_at_data(job, settings, at)
+    with track(job, evidence, settings) as job:
+        if not evidence.decision:
+            evidence = find_challenger(job, evidence, settings, at)
+            at("evaluate")
+            evidence = evaluate.judge_challenger(job, evaluate.evaluate_models(job, evidence, settings))
+        if evidence.decided(DecisionKind.PROMOTE):
+            at("register")
+            evidence = promote.register(job, evidence, settings)
+            at("smoke")
+            evidence = promote.smoke(evidence, settings)
         at("record")
         entry = promote.record(job, evidence, settings, now)
         if evidence.decided(DecisionKind.PROMOTE):
@@ -109,22 +119,13 @@ def drive(spec: str, as_of: datetime, settings: Settings, reason: Reason, at: Vi
         return conclude.conclude(job, evidence, entry, settings)
 
 
-def gather_evidence(job: Job, settings: Settings, at: Visit) -> Evidence:
+def look_at_data(job: Job, settings: Settings, at: Visit) -> Evidence:
     at("validate")
     evidence = assess.validate(job)
     if not evidence.decision:
         at("drift")
         evidence = assess.assess_drift(job, evidence, settings)
-    if not evidence.decision:
-        evidence = find_challenger(job, evidence, settings, at)
-        at("evaluate")
-        evidence = evaluate.judge_challenger(job, evaluate.evaluate_models(job, evidence, settings))
-    if evidence.decided(DecisionKind.PROMOTE):
-        at("register")
-        evidence = promote.register(job, evidence, settings)
-        at("smoke")
-        evidence = promote.smoke(evidence, settings)
-    return evidence
+    return evidence if evidence.decision else find_twin(job, evidence, settings)
 
 
 def find_challenger(job: Job, evidence: Evidence, settings: Settings, at: Visit) -> Evidence:

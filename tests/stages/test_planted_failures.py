@@ -11,6 +11,7 @@ from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.registry.versions import StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.open import open_run
+from evergreen.stages.promote import promote
 from evergreen.stages.run import Origin, Request
 
 
@@ -43,8 +44,9 @@ def spoil(path: Path) -> None:
 
 
 def test_a_run_that_dies_anywhere_leaves_the_champion_and_the_next_one_goes_on(crowned, second_moment):
+    # Nothing is tracked before there is something to train for.
     stages = ("validate", "trial logistic_regression C=1.0", "log", "evaluate", "smoke", "record")
-    for dead, stage in enumerate(stages, start=1):
+    for dead, stage in enumerate(stages):
         with pytest.raises(Killed):
             crowned.run(second_moment, at=stop_at(stage, Killed()))
         assert crowned.champion() == 1
@@ -104,9 +106,43 @@ def test_a_champion_that_another_run_has_replaced_meanwhile_stays(crowned, secon
         crowned.run(second_moment, at=overtake)
     assert crowned.champion() == 3
     assert [crown.version for crown in crowned.ledger.history(crowned.model)] == [1]
+    newest = crowned.ledger.entries(crowned.model)[0]
+    assert (newest.kind, newest.version) == (DecisionKind.HOLD, 2), "the promotion is withdrawn"
     conclusion = crowned.run(second_moment)
-    assert crowned.champion() in (3, conclusion.champion)
+    assert conclusion.evidence.decision.kind is not DecisionKind.SKIP, "a promotion without effect is no answer"
     assert conclusion.report.champion_version == 3, "the next run is measured against the one that is there"
+
+
+def test_only_a_promotion_moves_the_champion(crowned, second_moment):
+    def tamper(stage):
+        if stage == "smoke":
+            spoil(model_file(artifact_of(crowned, 2)))
+
+    crowned.run(second_moment, at=tamper)
+    rejected = crowned.ledger.entries(crowned.model)[0]
+    assert (rejected.kind, rejected.version) == (DecisionKind.REJECT, 2)
+    promote(rejected, crowned.settings, second_moment)
+    assert crowned.champion() == 1
+    again = crowned.run(second_moment)
+    assert again.evidence.decision.kind is not DecisionKind.SKIP, "a failed smoke test is tried again"
+
+
+def test_runs_that_were_killed_are_closed_by_the_next_one(project, first_moment):
+    with pytest.raises(Killed):
+        project.run(first_moment, at=stop_at("fit", Killed()))
+    (left,) = project.parents()
+    project.registry.tracking.client.update_run(left.info.run_id, status="RUNNING")
+    project.run(first_moment)
+    assert [run.info.status for run in project.parents()] == ["KILLED", "FINISHED"]
+
+
+def test_a_second_run_on_the_same_training_leaves_with_a_reason(project, first_moment):
+    def second(stage):
+        if stage == "fit":
+            with pytest.raises(UnavailableError, match="held by another process"):
+                project.run(first_moment)
+
+    assert project.run(first_moment, at=second).champion == 1
 
 
 def test_a_registered_model_that_fails_its_smoke_test_never_becomes_champion(crowned, second_moment):

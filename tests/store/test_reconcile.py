@@ -19,6 +19,10 @@ class Alias:
     """A registry as reconciling sees one: an alias that is moved by compare-and-set."""
 
     version: int | None
+    known: tuple[int, ...] = tuple(range(1, 10))
+
+    def versions(self, model: str) -> tuple[int, ...]:
+        return self.known
 
     def champion_version(self, model: str) -> int | None:
         return self.version
@@ -29,6 +33,9 @@ class Alias:
 
 
 class Down:
+    def versions(self, model: str) -> tuple[int, ...]:
+        raise UnavailableError("http://mlflow: does not answer")
+
     def champion_version(self, model: str) -> int | None:
         raise UnavailableError("http://mlflow: does not answer")
 
@@ -52,7 +59,7 @@ def promote(ledger: Ledger, before: int | None, after: int) -> LedgerEntry:
     [
         (3, 4, [4], "was promoted"),  # killed between the ledger and the alias
         (4, 4, [4], "was champion already"),  # killed between the alias and the crown
-        (7, 7, [], "left for a person"),  # somebody moved the alias meanwhile
+        (7, 7, [], "withdrawn"),  # somebody moved the alias meanwhile
         (None, None, [], "the champion is gone"),
     ],
 )
@@ -65,6 +72,25 @@ def test_a_promotion_that_was_cut_short_is_finished_only_where_nothing_else_happ
     assert says in sentence
     assert registry.version == left_at
     assert [crown.version for crown in ledger.history("churn")] == crowned
+
+
+def test_the_history_dates_a_served_version_from_its_decision(ledger):
+    promote(ledger, before=3, after=4)
+    reconcile(ledger, Alias(4), "churn", NOW)
+    assert [crown.at for crown in ledger.history("churn")] == [MONDAY]
+
+
+@pytest.mark.parametrize("registry", [Alias(7), Alias(None), Alias(3, known=(1, 2, 3))])
+def test_a_promotion_that_cannot_happen_is_withdrawn_once_and_never_revived(ledger, registry):
+    entry = promote(ledger, before=3, after=4)
+    (sentence,) = reconcile(ledger, registry, "churn", NOW)
+    assert "withdrawn" in sentence
+    newest = ledger.entries("churn")[0]
+    assert (newest.kind, newest.version, newest.champion_after) == (DecisionKind.HOLD, 4, 3)
+    assert newest.reasons[0].startswith(f"decision {entry.id} is withdrawn")
+    registry.version, registry.known = 3, (1, 2, 3, 4)
+    assert reconcile(ledger, registry, "churn", NOW) == []
+    assert registry.version == 3
 
 
 def test_the_first_promotion_of_a_model_is_finished(ledger):

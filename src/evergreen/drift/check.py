@@ -1,10 +1,13 @@
 """What drift means for a run: hold it, go on, or find no reason to retrain."""
 
+from dataclasses import replace
+
 from evergreen.checks import Check, Outcome, at_most
 from evergreen.drift.result import DriftResult
 from evergreen.spec.rules import DriftRules
 
 NAME = "drift share"
+STAGE = "drift"
 
 
 def drift_checks(result: DriftResult | None, rules: DriftRules, reason_is_drift: bool = False) -> tuple[Check, ...]:
@@ -13,8 +16,8 @@ def drift_checks(result: DriftResult | None, rules: DriftRules, reason_is_drift:
     A run for reason drift has a second check, that enough drifted to retrain at all.
     """
     if result is None:
-        return (Check(NAME, Outcome.PASS, None, f"≤ {rules.max_share:g}", "no champion yet"),)
-    share = at_most(NAME, result.share, rules.max_share, _why(result))
+        return (Check(NAME, Outcome.PASS, None, f"≤ {rules.max_share:g}", "no champion yet", STAGE),)
+    share = replace(at_most(NAME, result.share, rules.max_share, _why(result)), stage=STAGE)
     if not reason_is_drift:
         return (share,)
     return (share, _reason_check(result, rules))
@@ -36,7 +39,7 @@ def _reason_check(result: DriftResult, rules: DriftRules) -> Check:
     outcome = Outcome.UNKNOWN if result.share is None else Outcome.PASS
     if no_reason_to_retrain(result, rules):
         outcome = Outcome.FAIL
-    return Check("drift as reason", outcome, result.share, f"≥ {rules.retrain_share:g}", _why(result))
+    return Check("drift as reason", outcome, result.share, f"≥ {rules.retrain_share:g}", _why(result), STAGE)
 
 
 def _why(result: DriftResult) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from evergreen.checks import Check
 from evergreen.gate.decision import Decision, DecisionKind
 from evergreen.registry.smoke import smoke_test
-from evergreen.registry.versions import Registry
+from evergreen.registry.versions import Registry, StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.describe import describe
 from evergreen.stages.open import tracking_of
@@ -15,6 +15,7 @@ from evergreen.stages.run import Evidence, Job, reached
 from evergreen.stages.track import provenance
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.reconcile import withdrawn
 
 log = logging.getLogger("evergreen.promote")
 
@@ -80,14 +81,20 @@ def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> L
 def promote(entry: LedgerEntry | None, settings: Settings, now: datetime) -> None:
     """Give a recorded PROMOTE its effect: move the alias, then note it in the champion history.
 
-    Raises StaleChampion where the champion is no longer the one that the challenger was measured against.
+    Any other decision has none. Raises StaleChampion where the champion is no longer the one that the challenger was
+    measured against; the ledger then says that the promotion is withdrawn.
     """
-    if entry is None or entry.id is None or entry.version is None:
+    if entry is None or entry.kind is not DecisionKind.PROMOTE:
         return
-    # A crash between these two lines is finished by reconcile() at the start of the next run.
-    Registry(tracking_of(settings)).promote(entry.model, entry.version, entry.champion_before)
-    Ledger(settings.store_url).crown(entry.id, entry.model, entry.version, now)
-    log.info("promote     version %d of %s is champion", entry.version, entry.model)
+    ledger, version = Ledger(settings.store_url), reached(entry.version)
+    try:
+        # A crash between the alias and the history is finished by reconcile() at the start of the next run.
+        Registry(tracking_of(settings)).promote(entry.model, version, entry.champion_before)
+    except StaleChampion as error:
+        ledger.record(withdrawn(entry, str(error), now))
+        raise
+    ledger.crown(reached(entry.id), entry.model, version, now)
+    log.info("promote     version %d of %s is champion", version, entry.model)
 
 
 def _with_smoke(decision: Decision, check: Check) -> Decision:

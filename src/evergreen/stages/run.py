@@ -89,7 +89,7 @@ class Job:
     """A run that has data: what every later stage is given.
 
     `key` names the training (see evergreen.training.key); `folder` is its scratch space, where finished work is found
-    again. `tracking` is None for a run that has a `twin`: nothing is trained, so there is nothing to track.
+    again. `tracking` is None until something is to be tracked, and stays so for a run that is skipped.
     """
 
     run: Run
@@ -98,7 +98,6 @@ class Job:
     folder: str
     code: str
     tracking: RunHandle | None = None
-    twin: Evidence | None = None
 
     @property
     def spec(self) -> ModelSpec:

@@ -8,72 +8,70 @@ from dataclasses import replace
 from pathlib import Path
 
 from evergreen.data.snapshot import Snapshot
+from evergreen.gate.decision import DecisionKind
 from evergreen.gate.judge import skip
+from evergreen.registry.handles import RunHandle
 from evergreen.registry.provenance import Provenance
+from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, Run
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.lock import exclusive
 
 log = logging.getLogger("evergreen.track")
 
 
-def find_twin(run: Run, key: str, ledger: Ledger) -> LedgerEntry | None:
-    """The decision that answers this run already: same training, same spec, and the same question.
-
-    The question is the same where the challenger would meet the same champion, or has become a version since.
-    """
-    if run.request.force:
-        return None
-    entry = ledger.twin(run.spec.model, key)
-    if entry is None or entry.spec_digest != run.spec.digest:
-        return None
-    champion = run.champion.version if run.champion else None
-    return entry if entry.version is not None or entry.champion_before == champion else None
-
-
 def prepare_job(run: Run, snapshot: Snapshot, settings: Settings) -> Job:
-    """The job of a run: its training key, its scratch space, and its twin if it has one."""
+    """The job of a run: its training key and its scratch space."""
     from evergreen.training.key import code_digest, environment_digest, training_key
 
     code = code_digest(run.spec)
     key = training_key(snapshot.digest, run.spec, code, environment_digest())
     folder = settings.work / key[:16]
-    if run.request.force:
-        shutil.rmtree(folder, ignore_errors=True)
-    twin = find_twin(run, key, Ledger(settings.store_url))
-    if twin is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Job(run, snapshot, key, str(folder), code)
-    known = f"version {twin.version}" if twin.version else "no version"
-    why = f"the same data, spec, code and environment were decided on before: decision {twin.id}, {twin.kind}, {known}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Job(run, snapshot, key, str(folder), code)
+
+
+def find_twin(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
+    """Settle a run whose question was answered before: same data, spec, code and environment, same champion.
+
+    Asked after validation and drift, which depend on the moment: a feed that stands still is no twin of itself.
+    """
+    if job.run.request.force:
+        return evidence
+    ledger = Ledger(settings.store_url)
+    entry = ledger.twin(job.spec.model, job.key)
+    if entry is None or not _answers(entry, job, ledger):
+        return evidence
+    known = f"version {entry.version}" if entry.version else "no version"
+    why = (
+        f"the same data, spec, code and environment were decided on before: decision {entry.id}, {entry.kind}, {known}"
+    )
     log.info("twin        %s", why)
-    return Job(run, snapshot, key, str(folder), code, twin=Evidence(decision=skip(why, twin.checks)))
+    return evidence.add(decision=skip(why, entry.checks))
 
 
 @contextmanager
-def track(job: Job, settings: Settings) -> Iterator[Job]:
+def track(job: Job, evidence: Evidence, settings: Settings) -> Iterator[Job]:
     """The job with an open tracking run, which is closed however the block ends: FINISHED, FAILED or KILLED.
 
-    A job with a twin is passed through: it trains nothing.
+    One run at a time is on a training; UnavailableError for the second. A run that is skipped trains nothing and is
+    passed through.
     """
-    if job.twin is not None:
+    if evidence.decided(DecisionKind.SKIP):
         yield job
         return
-    tracking = tracking_of(settings)
-    run = tracking.start_run(job.spec.model, f"{job.run.request.as_of:%Y-%m-%d} {job.run.request.reason}", _tags(job))
-    status = "KILLED"
-    try:
-        tracking.log_dataset(run.run_id, job.snapshot)
-        tracking.log_artifacts(run.run_id, [_write_spec(job)])
-        yield replace(job, tracking=run)
-        status = "FINISHED"
-    except Exception:
-        status = "FAILED"
-        raise
-    finally:
-        tracking.finish(run.run_id, status)
+    with exclusive(job.workspace.with_suffix(".lock"), timeout_seconds=5):
+        tracking = tracking_of(settings)
+        # Whoever left them open held this lock, and is dead.
+        for run_id in tracking.find_unfinished(job.spec.model, job.key):
+            tracking.finish(run_id, "KILLED")
+        if job.run.request.force:
+            _forget(job.workspace)
+        with _open_run(job, tracking) as run:
+            yield replace(job, tracking=run)
 
 
 def provenance(job: Job, metrics: dict[str, float | None] | None = None) -> Provenance:
@@ -114,3 +112,42 @@ def _tags(job: Job) -> dict[str, str]:
     if job.run.request.dry_run:
         tags["evergreen.dry_run"] = "true"
     return tags | provenance(job).to_tags()
+
+
+def _answers(entry: LedgerEntry, job: Job, ledger: Ledger) -> bool:
+    """True where an earlier decision is the one that this run would come to.
+
+    It has to have judged a challenger. A promotion has to have had its effect; a version that was registered and then
+    failed its smoke test may have met a bad moment, and is tried again.
+    """
+    if entry.spec_digest != job.spec.digest or all(check.stage for check in entry.checks):
+        return False
+    champion = job.run.champion.version if job.run.champion else None
+    if entry.kind is DecisionKind.PROMOTE:
+        crowned = {crown.decision_id for crown in ledger.history(entry.model)}
+        return champion is not None and entry.id in crowned
+    return entry.version is None and entry.champion_before == champion
+
+
+@contextmanager
+def _open_run(job: Job, tracking: Tracking) -> Iterator[RunHandle]:
+    request, status = job.run.request, "KILLED"
+    run = tracking.start_run(job.spec.model, f"{request.as_of:%Y-%m-%d} {request.reason}", _tags(job))
+    try:
+        tracking.log_dataset(run.run_id, job.snapshot)
+        tracking.log_artifacts(run.run_id, [_write_spec(job)])
+        yield run
+        status = "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        tracking.finish(run.run_id, status)
+
+
+def _forget(workspace: Path) -> None:
+    """Remove what an earlier training with this key has finished."""
+    for path in (*workspace.glob("trial-*"), *workspace.glob("model-*")):
+        path.unlink()
+    for folder in workspace.glob("folds-*"):
+        shutil.rmtree(folder)

@@ -53,14 +53,20 @@ class Ledger:
         return next(iter(self._entries(rule, limit=1)), None)
 
     def unfinished(self, model: str) -> tuple[LedgerEntry, ...]:
-        """PROMOTE decisions whose effect nobody confirmed, oldest first.
+        """PROMOTE decisions that nobody confirmed or withdrew, oldest first.
 
         One that a later promotion has overtaken is not among them: finishing it would undo the later one.
         """
         later = sa.select(sa.func.max(champions.c.decision_id)).where(champions.c.model == model).scalar_subquery()
-        c = decisions.c
+        c, after = decisions.c, decisions.alias("after")
+        taken_back = sa.exists().where(
+            (after.c.model == model)
+            & (after.c.version == c.version)
+            & (after.c.id > c.id)
+            & (after.c.kind != DecisionKind.PROMOTE.value)
+        )
         promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
-        return self._entries(promoted & (c.id > sa.func.coalesce(later, 0)))[::-1]
+        return self._entries(promoted & (c.id > sa.func.coalesce(later, 0)) & ~taken_back)[::-1]
 
     def crown(self, decision_id: int, model: str, version: int, at: datetime) -> None:
         """Append to the champion history that this decision took effect. Twice is once; the first moment stays.

@@ -1,8 +1,10 @@
 """Finish what a killed run decided but did not see through."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from evergreen.gate.decision import DecisionKind
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 
@@ -13,32 +15,56 @@ class Promoter(Protocol):
     def champion_version(self, model: str) -> int | None:
         """The version that is champion now; None only where there is certainly none."""
 
+    def versions(self, model: str) -> tuple[int, ...]:
+        """All versions that there are."""
+
     def promote(self, model: str, version: int, expected_champion: int | None) -> None:
         """Make a version champion if the champion is still the expected one; else raise."""
 
 
 def reconcile(ledger: Ledger, registry: Promoter, model: str, now: datetime) -> list[str]:
-    """Bring alias and champion history in line with the PROMOTE decisions that nobody confirmed, oldest first.
+    """Finish or withdraw the PROMOTE decisions that nobody confirmed, oldest first; one line on each.
 
-    Returns a sentence for each of them. Where the registry or the store does not answer, their errors pass: the next
-    run tries again.
+    A registry that does not answer raises, and the next run tries again.
     """
-    return [_finish(ledger, registry, entry, now) for entry in ledger.unfinished(model)]
+    return [_settle(ledger, registry, entry, now) for entry in ledger.unfinished(model)]
 
 
-def _finish(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
+def withdrawn(entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry:
+    """The decision that takes back one which had no effect: the version is held, the champion stays."""
+    return replace(
+        entry,
+        id=None,
+        kind=DecisionKind.HOLD,
+        reasons=(f"decision {entry.id} is withdrawn: {why}",),
+        decided_at=now,
+        champion_after=entry.champion_before,
+    )
+
+
+def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
     decision, version = entry.id, entry.champion_after
     if decision is None or version is None:
         return f"decision {decision} promotes no version; left as it is"
     current = registry.champion_version(entry.model)
-    if current not in (version, entry.champion_before):
-        expected = f"version {entry.champion_before}" if entry.champion_before else "no champion"
-        return (
-            f"decision {decision} wanted version {version} of {entry.model} in place of {expected}, "
-            f"but the champion is {f'version {current}' if current else 'gone'}; left for a person"
-        )
-    if current != version:
-        registry.promote(entry.model, version, entry.champion_before)
+    if current == version:
+        # The alias was moved right after the decision: that is since when the version was served.
+        ledger.crown(decision, entry.model, version, entry.decided_at)
+        return f"decision {decision} is finished: version {version} of {entry.model} was champion already"
+    problem = _why_not(registry, entry, version, current)
+    if problem is not None:
+        ledger.record(withdrawn(entry, problem, now))
+        return f"decision {decision} is withdrawn: {problem}"
+    registry.promote(entry.model, version, entry.champion_before)
     ledger.crown(decision, entry.model, version, now)
-    done = "was champion already" if current == version else "was promoted"
-    return f"decision {decision} is finished: version {version} of {entry.model} {done}"
+    return f"decision {decision} is finished: version {version} of {entry.model} was promoted"
+
+
+def _why_not(registry: Promoter, entry: LedgerEntry, version: int, current: int | None) -> str | None:
+    if current != entry.champion_before:
+        expected = f"version {entry.champion_before}" if entry.champion_before else "no champion"
+        now = f"version {current}" if current else "gone"
+        return f"version {version} of {entry.model} was to follow {expected}, but the champion is {now}"
+    if version not in registry.versions(entry.model):
+        return f"version {version} of {entry.model} is gone from the registry"
+    return None
