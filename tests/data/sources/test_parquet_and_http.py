@@ -91,7 +91,7 @@ def server(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "source", [{"path": "/table.csv?key=1"}, {"path": "/table.parquet", "format": "parquet"}, {"path": "/moved.csv"}]
+    "source", [{"path": "/table.csv?page=1"}, {"path": "/table.parquet", "format": "parquet"}, {"path": "/moved.csv"}]
 )
 def test_a_file_is_fetched(server, take, source):
     url = server + source.pop("path")
@@ -117,7 +117,7 @@ def test_a_key_is_not_carried_to_where_a_server_points(server, take, monkeypatch
 
 def test_a_404_is_the_users_and_a_503_is_not(server, take):
     with pytest.raises(DataError, match=r"none\.csv: the server answers 404"):
-        take({"kind": "http", "url": f"{server}/none.csv?key=s3cret"}, TYPES)
+        take({"kind": "http", "url": f"{server}/none.csv?customer=s3cret"}, TYPES)
     with pytest.raises(UnavailableError, match="answers 503"):
         take({"kind": "http", "url": f"{server}/down.csv"}, TYPES)
 
