@@ -170,6 +170,42 @@ def test_a_spec_without_an_absolute_or_relative_check_never_promotes():
     assert "no check configured" in decision.reasons[0]
 
 
+RELATIVE = Gates(against_champion=AgainstChampion(metric="accuracy"), slices=SliceRules(by=("region",)), max_churn=0.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ({"beat_dummy": False}, DecisionKind.HOLD),
+        ({"beat_dummy": False, "max_overfit_gap": 0.5}, DecisionKind.HOLD),
+        ({"beat_dummy": True}, DecisionKind.PROMOTE),
+        ({"beat_dummy": False, "absolute": {"accuracy": Bound(at_least=0.5)}}, DecisionKind.PROMOTE),
+    ],
+)
+def test_a_first_challenger_of_which_nothing_was_asked_waits_for_a_person(asked, kind):
+    decision = decide(judge(FIRST, RELATIVE.model_copy(update=asked)))
+    assert decision.kind is kind
+    assert kind is DecisionKind.PROMOTE or "gates.absolute" in decision.reasons[0]
+
+
+gates = st.builds(
+    Gates,
+    absolute=st.dictionaries(st.just("accuracy"), st.just(Bound(at_least=0.5))),
+    against_champion=st.none() | st.just(RELATIVE.against_champion),
+    slices=st.none() | st.just(RELATIVE.slices),
+    beat_dummy=st.booleans(),
+    max_churn=st.none() | st.just(0.1),
+    max_overfit_gap=st.none() | st.just(0.5),
+)
+
+
+@given(gates, st.sampled_from([FIRST, compared(0.02, 0.01, 0.03)]))
+def test_a_promotion_rests_on_something_that_a_bad_challenger_would_have_failed(asked, evaluation):
+    judged = judge(evaluation, asked)
+    if decide(judged).kind is DecisionKind.PROMOTE:
+        assert any(check.value is not None and check.name != "overfit_gap" for check in judged)
+
+
 def checks(*outcomes: Outcome) -> list[Check]:
     return [Check(f"rule {at}", outcome, None, "≥ 1", "because") for at, outcome in enumerate(outcomes)]
 

@@ -16,6 +16,14 @@ NOTHING_CONFIGURED = Check(
     "at least one",
     "no check configured: add gates.absolute or gates.against_champion to the spec",
 )
+NOTHING_MEASURED = Check(
+    "measured",
+    Outcome.UNKNOWN,
+    None,
+    "at least one",
+    "no champion yet to compare with, and nothing else was asked of the challenger: add gates.absolute to the spec, or "
+    "leave gates.beat_dummy on",
+)
 _WAITING = {
     "approval": "all checks passed; waits for a person, as promotion.mode is approval",
     "canary": "all checks passed; waits for its canary, as promotion.mode is canary",
@@ -23,7 +31,10 @@ _WAITING = {
 
 
 def judge(evaluation: Evaluation, gates: Gates) -> tuple[Check, ...]:
-    """Every configured check; without an absolute or relative one, a check that says so and does not pass."""
+    """Every configured check. Where none could tell a bad challenger from a good one, a check that does not pass.
+
+    That is without an absolute or relative one, and, as long as there is no champion, with relative ones alone.
+    """
     return tuple(_checks(evaluation, gates))
 
 
@@ -69,6 +80,8 @@ def skip(why: str, checks: Sequence[Check] = ()) -> Decision:
 def _checks(evaluation: Evaluation, gates: Gates) -> Iterator[Check]:
     if not gates.absolute and gates.against_champion is None:
         yield NOTHING_CONFIGURED
+    elif evaluation.champion is None and not gates.absolute and not gates.beat_dummy:
+        yield NOTHING_MEASURED
     yield from check_bounds(evaluation, gates.absolute)
     if gates.against_champion is not None:
         yield check_champion(evaluation, gates.against_champion)
