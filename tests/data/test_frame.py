@@ -160,6 +160,18 @@ def test_chosen_rows_and_columns_have_the_dtypes_of_the_whole(take, write):
     assert read_snapshot(path, ["c"], np.array([], dtype=int))["c"].dtype == whole["c"].dtype
 
 
+def test_integers_beyond_a_float_are_read_with_every_digit_whatever_rows_are_chosen(take, write):
+    path = take(
+        {"kind": "csv", "path": write("k,i,y\n1000000000000000001,1,p\n1000000000000000002,,q\n7,3,p\n,4,q\n")},
+        {"k": "integer", "i": "integer", "y": "category"},
+    ).path
+    frame = read_snapshot(path)
+    assert frame["k"].tolist() == [10**18 + 1, 10**18 + 2, 7, pd.NA]
+    assert frame.dtypes.astype(str).to_dict() == {"k": "Int64", "i": "float64", "y": "category"}
+    assert read_snapshot(path, ["k"], np.array([2]))["k"].dtype == "Int64"
+    assert canonical_frame(frame, {"k": "integer"})["k"].dtype == "float64"
+
+
 def test_a_file_with_broken_pages_is_refused(take, write):
     path = Path(_snapshot(take, write).path)
     content = bytearray(path.read_bytes())

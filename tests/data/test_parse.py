@@ -54,11 +54,16 @@ def test_a_text_that_means_missing_is_null_and_no_fault(text, kind):
         ([True, False], [1, 0]),
         (["9007199254740993", "1"], [9007199254740993, 1]),
         (["0x10", "99999999999999999999"], [None, None]),
+        (["1000000000000000001", "+9223372036854775807", "-9223372036854775807"], [10**18 + 1, 2**63 - 1, 1 - 2**63]),
+        (["9223372036854775808", "0009007199254740993"], [None, 9007199254740993]),
+        (pa.array([2**53 + 1, 2**63], pa.uint64()), [2**53 + 1, None]),
+        (pa.array([Decimal(2**53 + 1), Decimal(2**64)], pa.decimal128(38, 0)), [2**53 + 1, None]),
         ([Decimal("3.00"), Decimal("3.50")], [3, None]),
     ],
 )
 def test_integers_tolerate_a_point_zero_and_nothing_else(values, integers):
-    assert read_values(pa.array(values), "integer").values.to_pylist() == integers
+    array = values if isinstance(values, pa.Array) else pa.array(values)
+    assert read_values(array, "integer").values.to_pylist() == integers
 
 
 def test_every_usual_word_for_yes_and_no_is_a_boolean():
@@ -127,6 +132,7 @@ def test_times_with_a_zone_become_utc_without_one():
         (["a ", " ", "NA"], ["a", None, "NA"]),
         (pa.array(["x", "y", "x"]).dictionary_encode(), ["x", "y", "x"]),
         (pa.array([b"x"]), ["x"]),
+        ([Decimal(2**53 + 1), Decimal(3)], ["9007199254740993", "3"]),
         ([UUID(int=7)], ["00000000-0000-0000-0000-000000000007"]),
         ([None, None], [None, None]),
     ],

@@ -246,6 +246,34 @@ def test_days_before_months_are_found_and_written_down(tmp_path: Path, suffix: s
     assert read_snapshot(snapshot.path)["last_purchase"].tolist() == days.tolist()
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("first", [10**17, 10**18, 10**19])
+def test_numbers_too_long_to_be_counted_are_names_and_no_features(tmp_path: Path, suffix: str, first: int) -> None:
+    long = [first + n for n in range(ROWS)]
+    frame = customers().drop(columns="customerID").assign(account=long, shop=np.resize(long[:7], ROWS))
+    path = tmp_path / f"table.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+
+    spec, _ = written(path, "churn")
+
+    assert (spec.data.id_column, spec.column_types["account"]) == ("account", "text")
+    assert "shop" not in spec.column_types
+    snapshot = take_snapshot(spec.data, spec.column_types, AS_OF, str(tmp_path / "s"))
+    assert validate(read_snapshot(snapshot.path), snapshot, spec, None).passed
+
+
+@pytest.mark.parametrize("first", [1.7e12, 1234567890999.0, 40.7])
+def test_a_range_holds_the_values_that_it_was_written_from(write: Callable[..., Path], first: float) -> None:
+    frame = customers().assign(far=[first + n % 3 * 0.25 + n % 11 for n in range(ROWS)])
+
+    spec, _ = written(write(frame), "churn")
+
+    rules = spec.table.columns["far"]
+    assert rules.min is not None
+    assert rules.max is not None
+    assert rules.min <= frame["far"].min() <= frame["far"].max() <= rules.max
+
+
 def test_parquet_keeps_the_types_it_has(tmp_path: Path) -> None:
     frame = customers().assign(
         observed_at=lambda f: pd.to_datetime(f["observed_at"]), vip=np.arange(ROWS) % 3 == 0, cancelled=0.0

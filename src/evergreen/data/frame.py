@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from evergreen.data.parse import TextRules, read_values
+from evergreen.data.parse import EXACT, TextRules, read_values
 from evergreen.data.paths import filesystem_of, is_local
 from evergreen.errors import DataError, IntegrityError, UnavailableError
 from evergreen.spec.columns import ColumnType
@@ -47,7 +47,8 @@ def canonical_frame(
 def read_snapshot(path: str, columns: Sequence[str] | None = None, rows: "np.ndarray | None" = None) -> "pd.DataFrame":
     """A snapshot as a canonical frame: these columns (all when None), these rows by position (all when None).
 
-    Categories are those of the whole file, whatever rows are chosen. The index counts from 0.
+    Categories are those of the whole file, whatever rows are chosen. The index counts from 0. An integer column of a
+    file that holds numbers beyond 2**53 is `Int64`: they name things, and as float64 two of them could be one.
     """
     import pandas as pd
     import pyarrow as pa
@@ -100,16 +101,28 @@ def _types_of(file: Any, path: str) -> dict[str, ColumnType]:
 
 
 def _read_column(file: Any, name: str, kind: ColumnType, positions: Any) -> "pd.Series":
+    import pandas as pd
     import pyarrow as pa
 
     values = file.read([name]).column(0)
+    exact = kind == "integer" and beyond_float(values)
     if kind == "category":
         values = _sorted_codes(values.unify_dictionaries())
     if positions is not None:
         values = values.take(positions)
+    if exact:
+        return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     if kind in _NUMERIC:
         values = values.cast(pa.float64(), safe=False)
     return _of_texts(values.to_pandas(), kind)
+
+
+def beyond_float(integers: Any) -> bool:
+    """True where an Arrow column of integers holds one that float64 cannot tell from its neighbours."""
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(integers).as_py()
+    return any(abs(end) >= EXACT for end in ends.values() if end is not None)
 
 
 def _canonical(column: "pd.Series", kind: ColumnType, rules: TextRules) -> Any:

@@ -11,8 +11,9 @@ from evergreen.spec.data import NULLS, CsvSource, HttpSource, Source
 TRUE_TEXTS = ("true", "t", "yes", "y", "1", "1.0")
 FALSE_TEXTS = ("false", "f", "no", "n", "0", "0.0")
 
-# Beyond it a float64 no longer tells neighbouring integers apart.
-_EXACT = 2.0**53
+# From here on a float64 no longer tells neighbouring integers apart.
+EXACT = 2.0**53
+_LARGEST = str(2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_values(values: Any, kind: ColumnType, rules: TextRules | None = None) -
     import pyarrow.compute as pc
 
     rules = rules or TextRules()
-    given = _without_nulls(_plain(values), kind, rules)
+    given = _without_nulls(_plain(values, kind), kind, rules)
     if given.null_count == len(given):
         return Reading(pa.nulls(len(given), arrow_type(kind)), None)
     read = _READERS[kind](given, rules)
@@ -92,7 +93,7 @@ def advise(values: Any, kind: ColumnType, rules: TextRules) -> str:
     """
     import pyarrow as pa
 
-    texts = _plain(values)
+    texts = _plain(values, kind)
     if kind != "datetime" or not pa.types.is_string(texts.type) or not count_day_first(texts, not rules.day_first):
         return ""
     if rules.day_first:
@@ -100,19 +101,21 @@ def advise(values: Any, kind: ColumnType, rules: TextRules) -> str:
     return "some have their day first: declare day_first: true"
 
 
-def _plain(values: Any) -> Any:
-    """Dictionaries decoded, every kind of text as `string`, decimals as float64."""
+def _plain(values: Any, kind: ColumnType) -> Any:
+    """Dictionaries decoded, every kind of text as `string`, decimals as float64, or as text where digits matter."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_dictionary(values.type):
-        return _plain(values.dictionary_decode())
+        return _plain(values.dictionary_decode(), kind)
     if isinstance(values, pa.ExtensionArray):
         return pa.array([None if v is None else str(v) for v in values.to_pylist()], pa.string())
-    kind = values.type
-    if pa.types.is_decimal(kind) or pa.types.is_float16(kind) or pa.types.is_float32(kind):
+    given = values.type
+    if pa.types.is_decimal(given) and given.scale == 0 and kind in ("integer", "category", "text"):
+        return pc.cast(values, pa.string())
+    if pa.types.is_decimal(given) or pa.types.is_float16(given) or pa.types.is_float32(given):
         return pc.cast(values, pa.float64())
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or _is_binary(kind):
+    if pa.types.is_large_string(given) or pa.types.is_string_view(given) or _is_binary(given):
         return pc.cast(values, pa.string())
     return values
 
@@ -191,16 +194,31 @@ def _read_integer(values: Any, rules: TextRules) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
+    if pa.types.is_uint64(values.type):
+        values = pc.cast(values, pa.string())
+    if pa.types.is_integer(values.type):
         return pc.cast(values, pa.int64())
     numbers = _read_number(values, rules)
-    inside = pc.less(pc.abs(numbers), _EXACT)
+    inside = pc.less(pc.abs(numbers), EXACT)
     whole = pc.and_(pc.equal(pc.floor(numbers), numbers), inside)
     integers = pc.cast(pc.if_else(whole, numbers, None), pa.int64())
     if pc.all(inside).as_py() or not pa.types.is_string(values.type):
         return integers
-    long = pc.match_substring_regex(values, r"^-?\d{16,18}$")
-    return pc.coalesce(integers, pc.cast(pc.if_else(long, values, None), pa.int64()))
+    return pc.coalesce(integers, _long_integers(values))
+
+
+def _long_integers(texts: Any) -> Any:
+    """Whole numbers of 16 to 19 digits that fit into 64 bits, with every digit."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    digits = pc.replace_substring_regex(texts, r"^[+-]", "")
+    fits = pc.or_(
+        pc.match_substring_regex(digits, r"^\d{16,18}$"),
+        pc.and_(pc.match_substring_regex(digits, r"^\d{19}$"), pc.less_equal(digits, _LARGEST)),
+    )
+    unsigned = pc.replace_substring_regex(pc.if_else(fits, texts, None), r"^\+", "")
+    return pc.cast(unsigned, pa.int64())
 
 
 def _read_boolean(values: Any, rules: TextRules) -> Any:  # noqa: ARG001
@@ -250,7 +268,7 @@ def _read_text(values: Any, rules: TextRules) -> Any:  # noqa: ARG001
         return pc.if_else(values, "True", "False")
     if pa.types.is_floating(kind):
         # 3.0 and 3 are one category: a column of integers is one of floats as soon as a null stands in it.
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _EXACT))
+        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), EXACT))
         integers = pc.cast(pc.if_else(whole, values, None), pa.int64())
         return pc.coalesce(pc.cast(integers, pa.string()), pc.cast(values, pa.string()))
     if pa.types.is_integer(kind) or pa.types.is_temporal(kind):

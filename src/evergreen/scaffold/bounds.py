@@ -65,10 +65,10 @@ def _range(c: ColumnReport, values: pd.Series) -> dict[str, float]:
         return {"min": int(low // 100 - 1) * 100, "max": 2100}
     if low > high / 2 > 0:
         # Far from zero, as latitudes and body sizes are: one more range to either side.
-        unit = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
+        digits = math.floor(math.log10(high - low)) - 1 if high > low else 0
         return {
-            "min": _in_units(max(0.0, 2 * low - high), unit, math.floor),
-            "max": _in_units(2 * high - low, unit, math.ceil),
+            "min": _rounded(max(0.0, 2 * low - high), digits, math.floor),
+            "max": _rounded(2 * high - low, digits, math.ceil),
         }
     if low >= 0 and _is_share(c, values):
         return {"min": 0, "max": 1}
@@ -96,8 +96,13 @@ def _is_share(c: ColumnReport, values: pd.Series) -> bool:
     return c.type == "number" and 0.8 <= float(c.high or 0) <= 1 and float(values.median()) > 0.02
 
 
-def _in_units(value: float, unit: float, to_whole: Callable[[float], int]) -> float:
-    return _plain(float(f"{to_whole(value / unit) * unit:.10g}"))
+def _rounded(value: float, digits: int, to_whole: Callable[[float], int]) -> float:
+    """In units of 10**digits, written without the traces of binary fractions.
+
+    >>> _rounded(0.123, -2, math.floor), _rounded(1234567890123.0, 0, math.floor), _rounded(151.0, 1, math.ceil)
+    (0.12, 1234567890123, 160)
+    """
+    return _plain(float(f"{to_whole(value / 10.0**digits)}e{digits}"))
 
 
 def _plain(value: float) -> float:

@@ -53,7 +53,10 @@ def _by_itself(c: ColumnReport, table: TableReport) -> Role | None:
         return Role(c.name, "out", "has the same value in every row")
     if c.numeric and c.null_share > 0.99:
         return Role(c.name, "out", f"is empty in all but {c.known:,} rows")
-    return _identifier(c, table)
+    found = _identifier(c, table)
+    if found is None and c.type == "text":
+        return Role(c.name, "out", f"is free text ({c.distinct:,} values); derive something from it to use it")
+    return found
 
 
 def _identifier(c: ColumnReport, table: TableReport) -> Role | None:
@@ -67,8 +70,6 @@ def _identifier(c: ColumnReport, table: TableReport) -> Role | None:
         return Role(c.name, "out", f"is an identifier by its name and {c.distinct:,} values, some of them repeated")
     if looks_like_id(c.name) and c.distinct > 0.5 * c.known:
         return Role(c.name, "out", f"is an identifier by its name and {c.distinct:,} values in {c.known:,} rows")
-    if c.type == "text":
-        return Role(c.name, "out", f"is free text ({c.distinct:,} values); derive something from it to use it")
     return None
 
 

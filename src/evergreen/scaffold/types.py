@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evergreen.data.frame import beyond_float
 from evergreen.data.parse import Reading, TextRules, read_values
 from evergreen.data.times import count_day_first
 from evergreen.spec.columns import ColumnType
@@ -30,7 +31,8 @@ class Reader:
 def infer_type(name: str, values: Any, rules: TextRules | None = None) -> Reader:
     """The type of an Arrow array, whose texts are meant by `rules`.
 
-    Texts that look like numbers but are codes (leading zeros, a name such as zipcode) are categories.
+    Texts that look like numbers but are codes (leading zeros, a name such as zipcode) are categories. Whole numbers
+    that float64 cannot tell apart are text: nobody counts that far, so they are names.
 
     >>> import pyarrow as pa
     >>> [infer_type("x", pa.array(texts)).type for texts in (["1", " "], ["1.5", "?"], ["yes", "no"], ["20250131"])]
@@ -41,6 +43,8 @@ def infer_type(name: str, values: Any, rules: TextRules | None = None) -> Reader
     kind, rules = values.type, rules or TextRules()
     if pa.types.is_boolean(kind):
         return _reading(values, "boolean", rules)
+    if pa.types.is_integer(kind) and beyond_float(values):
+        return _reading(values, "text", rules)
     if pa.types.is_integer(kind):
         return _reading(values, "category" if _CODE_NAMES.search(name) else "integer", rules)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -93,9 +97,21 @@ def _from_texts(name: str, values: Any, rules: TextRules) -> Reader:
         readable = [found for found in readings if found.unreadable <= UNREADABLE * len(known)]
         if readable:
             # The first of the most readable: an integer column holds no fraction at all.
-            return min(readable, key=lambda found: found.unreadable)
+            best = min(readable, key=lambda found: found.unreadable)
+            names = best.type in ("integer", "number") and _long_numbers(known)
+            return _reading(values, "text", rules) if names else best
     levels = len(known.unique())
     return _reading(values, "category" if levels <= max(MANY_LEVELS, len(known) / 2) else "text", rules)
+
+
+def _long_numbers(known: Any) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    digits = known.filter(pc.match_substring_regex(known, r"^[+-]?\d+$"))
+    if len(digits) < (1 - UNREADABLE) * len(known):
+        return False
+    return beyond_float(pc.cast(digits, pa.float64()))
 
 
 def _plausible(known: Any) -> tuple[ColumnType, ...]:

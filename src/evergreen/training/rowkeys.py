@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from evergreen.data.parse import EXACT
+
 Keys = npt.NDArray[np.uint64]
 # Odd constants of the splitmix64 generator (Steele, Lea and Flood, 2014).
 _GOLDEN, _FIRST, _SECOND = (
@@ -38,10 +40,21 @@ def named_keys(snapshot_path: str, column: str) -> Keys:
 
 
 def hashed(values: pd.Series) -> Keys:
-    """One key a value; equal values have equal keys, and nulls have one of their own."""
+    """One key a value; equal values have equal keys, and nulls have one of their own.
+
+    The key of an integer does not depend on the column that it stands in: beyond 2**53 it is that of its digits.
+    """
+    if values.dtype != "Int64":
+        return mixed(_hashes(values))
+    near = values.astype("float64")
+    beyond = (near.abs() >= EXACT).to_numpy()
+    return mixed(np.where(beyond, ~_hashes(values.fillna(0).astype("int64")), _hashes(near)))
+
+
+def _hashes(values: pd.Series) -> Keys:
     from pandas.util import hash_pandas_object
 
-    return mixed(np.asarray(hash_pandas_object(values, index=False), dtype=np.uint64))
+    return np.asarray(hash_pandas_object(values, index=False), dtype=np.uint64)
 
 
 def shuffled(keys: Keys, seed: int) -> Keys:

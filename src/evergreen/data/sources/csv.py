@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from evergreen.data.parse import FALSE_TEXTS, TRUE_TEXTS
+from evergreen.data.parse import EXACT, FALSE_TEXTS, TRUE_TEXTS
 from evergreen.data.paths import filesystem_of, locate, require_file
 from evergreen.data.sources.stream import Request, Stream, require_columns
 from evergreen.errors import DataError
@@ -150,7 +150,7 @@ def _exact(batch: Any, typed: Typed) -> bool:
     import pyarrow.compute as pc
 
     integers = [batch.column(name) for name, kind in typed.items() if kind == "integer"]
-    return all(pc.all(pc.less(pc.abs(values), 2.0**53)).as_py() is not False for values in integers)
+    return all(pc.all(pc.less(pc.abs(values), EXACT)).as_py() is not False for values in integers)
 
 
 def _less_typed(typed: Typed, header: tuple[str, ...], error: Exception, where: str, encoding: str) -> Typed:
