@@ -102,7 +102,7 @@ def test_what_is_made_of_a_datetime_is_compared_unless_it_is_a_part_of_the_calen
         features={"derive": derive, "numeric": ["price", "x"]}, schema={"columns": {"seen": {"type": "datetime"}}}
     )
 
-    assert spec.compared_inputs == compared
+    assert (*spec.compared_sources, *spec.compared_derived) == compared
 
 
 def test_a_derived_column_may_replace_its_source() -> None:

@@ -64,7 +64,7 @@ def _of_columns(spec: "ModelSpec") -> Iterator[str]:
 
 
 def _of_drift(spec: "ModelSpec") -> Iterator[str]:
-    compared = (*spec.compared_inputs, spec.data.target, PREDICTION)
+    compared = (*spec.compared_sources, *spec.compared_derived, spec.data.target, PREDICTION)
     unknown = sorted(set(spec.drift.columns) - set(compared))
     if unknown:
         yield f"drift.columns: {unknown[0]!r} is not compared; choose one of {', '.join(compared)}"

@@ -89,16 +89,18 @@ class ModelSpec(Part):
         return derivation(self.features, self.data.time_column).raw
 
     @property
-    def compared_inputs(self) -> tuple[str, ...]:
-        """Inputs whose drift can be told.
+    def compared_sources(self) -> tuple[str, ...]:
+        """Raw inputs whose drift can be told: all but datetimes and texts."""
+        types = self.column_types
+        return tuple(name for name in self.raw_inputs if types[name] not in ("datetime", "text"))
 
-        Of source columns all but datetimes and texts; of derived ones those that say what the model makes of a
-        datetime, except parts of the calendar.
-        """
+    @property
+    def compared_derived(self) -> dict[str, ColumnType]:
+        """Features that say what the model makes of a datetime, except parts of the calendar, with their types."""
         types, derive = self.column_types, self.features.derive
-        raw = tuple(name for name in self.raw_inputs if types[name] not in ("datetime", "text"))
         made = {d.name for d in derive if follows_time(d.name, derive, types, self.data.time_column)}
-        return (*raw, *(name for name in self.features.columns if name in made and name not in raw))
+        names = [name for name in self.features.columns if name in made - {*self.compared_sources}]
+        return {name: "category" if name in self.features.categorical else "number" for name in names}
 
     @property
     def column_types(self) -> dict[str, ColumnType]:

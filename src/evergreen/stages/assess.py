@@ -1,6 +1,7 @@
 """Is the data fit to learn from, and has it moved?"""
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from evergreen.gate.judge import hold_for_data, hold_for_drift, skip
 from evergreen.registry.handles import Champion
 from evergreen.report.run import VALIDATE
 from evergreen.settings import Settings
+from evergreen.spec.columns import PREDICTION
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from evergreen.drift.profile import Profile
 
 log = logging.getLogger("evergreen.assess")
-
-# What the profile calls the champion's own answers; no source column may be named like this.
-PREDICTION = "prediction"
 
 
 def validate(job: Job) -> Evidence:
@@ -68,9 +67,16 @@ def assess_drift(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
 
 def roles(job: Job) -> dict[str, str]:
     """Which columns are compared, and as what."""
-    types = job.spec.column_types
-    inputs = {name: "input" for name in job.spec.raw_inputs if types[name] not in ("datetime", "text")}
+    inputs = dict.fromkeys((*job.spec.compared_sources, *job.spec.compared_derived), "input")
     return {**inputs, job.spec.data.target: "target", PREDICTION: "prediction"}
+
+
+def with_derived(frame: "pd.DataFrame", model: Any, names: Collection[str]) -> "pd.DataFrame":
+    """The frame with those of the named columns that a model's own pipeline derives from it."""
+    if not names:
+        return frame
+    features = model[:2].transform(frame)
+    return frame.assign(**{name: features[name].array for name in names if name in features.columns})
 
 
 def predictions(model: Any, frame: "pd.DataFrame") -> "pd.Series":
@@ -109,7 +115,7 @@ def _settle(job: Job, result: DriftResult) -> Decision | None:
 
 
 def _current_rows(job: Job, champion: Champion, settings: Settings) -> "pd.DataFrame":
-    """Rows of the drift window with the champion's predictions; all rows without a time column."""
+    """Rows of the drift window with what the champion derives and answers; all rows without a time column."""
     from evergreen.data.frame import read_snapshot
 
     spec, since = job.spec, _since(job)
@@ -120,7 +126,9 @@ def _current_rows(job: Job, champion: Champion, settings: Settings) -> "pd.DataF
         frame = frame[(frame[spec.data.time_column] > since.replace(tzinfo=None)).to_numpy()]
     if frame.empty:
         return frame
-    return frame.assign(**{PREDICTION: predictions(model, frame)})
+    # The answers first: a derived column may have the name of its source.
+    answers = predictions(model, frame)
+    return with_derived(frame, model, spec.compared_derived).assign(**{PREDICTION: answers})
 
 
 def _since(job: Job) -> datetime | None:

@@ -11,8 +11,9 @@ from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
 from evergreen.registry.reference import log_reference
 from evergreen.settings import Settings
-from evergreen.spec.columns import ColumnType
-from evergreen.stages.assess import PREDICTION, load_champion, predictions, roles
+from evergreen.spec.columns import PREDICTION, ColumnType
+from evergreen.spec.model import ModelSpec
+from evergreen.stages.assess import load_champion, predictions, with_derived
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.training.fit import load_model
@@ -37,7 +38,7 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
     result = evaluate(holdout, challenger, champion, rules, target, job.workspace / "plots")
     tracking.log_metrics(reached(job.tracking).run_id, _metrics(result.challenger.metrics, result))
     tracking.log_artifacts(reached(job.tracking).run_id, result.plots, "plots")
-    _keep_reference(job, train, predictions(challenger.model, holdout.frame), settings)
+    _keep_reference(job, train, challenger.model, predictions(challenger.model, holdout.frame), settings)
     log.info("evaluate    %s", _summary(result))
     return evidence.add(evaluation=result)
 
@@ -73,7 +74,7 @@ def _holdout(job: Job, positions: Any) -> Holdout:
     return Holdout(frame, frame[spec.data.target], times)
 
 
-def _keep_reference(job: Job, train: Any, answers: "pd.Series", settings: Settings) -> None:
+def _keep_reference(job: Job, train: Any, model: Any, answers: "pd.Series", settings: Settings) -> None:
     """Profile inputs and target on the training rows, answers on the holdout: of what it learnt, a model is too sure.
 
     In the sample, which only pictures are drawn from, the answers stand beside rows that they do not belong to.
@@ -81,10 +82,9 @@ def _keep_reference(job: Job, train: Any, answers: "pd.Series", settings: Settin
     from evergreen.drift.profile import Profile, build_profile
     from evergreen.drift.report import sample_rows
 
-    rules, types = job.spec.drift, job.spec.column_types
-    columns = [name for name in roles(job) if name != PREDICTION]
-    frame = read_snapshot(job.snapshot.path, columns, train)
-    learnt = build_profile(frame, {name: types[name] for name in columns})
+    rules, types = job.spec.drift, _compared_types(job.spec)
+    frame = _read_compared(job, train, model)
+    learnt = build_profile(frame, types)
     kind: ColumnType = "number" if answers.dtype.kind == "f" else "category"
     said = build_profile(answers.to_frame(), {PREDICTION: kind})
     profile = Profile(learnt.rows, {**learnt.columns, **said.columns})
@@ -94,6 +94,21 @@ def _keep_reference(job: Job, train: Any, answers: "pd.Series", settings: Settin
     sample.assign(**{PREDICTION: drawn}).to_parquet(reference)
     stored.write_text(profile.to_json(), encoding="utf-8")
     log_reference(tracking_of(settings), reached(job.tracking).run_id, reference, stored)
+
+
+def _compared_types(spec: ModelSpec) -> dict[str, ColumnType]:
+    """Inputs and target as they are compared, with their types."""
+    types = spec.column_types
+    return {name: types[name] for name in (*spec.compared_sources, spec.data.target)} | spec.compared_derived
+
+
+def _read_compared(job: Job, rows: Any, model: Any) -> "pd.DataFrame":
+    """Inputs and target of some rows, as the model is given them or derives them."""
+    spec = job.spec
+    made = spec.compared_derived
+    columns = dict.fromkeys([*(spec.raw_inputs if made else spec.compared_sources), spec.data.target])
+    frame = read_snapshot(job.snapshot.path, list(columns), rows)
+    return with_derived(frame, model, made)[list(_compared_types(spec))]
 
 
 def _metrics(metrics: dict[str, float | None], result: Any) -> dict[str, float | None]:
