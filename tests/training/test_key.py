@@ -69,6 +69,17 @@ def test_rules_sources_and_runners_train_nothing_anew(path, value):
     assert training_digest(changed(path, value)) == training_digest(ModelSpec.model_validate(BASE))
 
 
+@pytest.mark.parametrize(("gap", "counts"), [(None, True), ("0d", False), ("3d", False)])
+def test_a_label_delay_trains_another_model_where_it_is_the_gap_of_the_split(gap, counts):
+    split = {"kind": "time", "holdout": "9d", "gap": gap}
+    data = BASE["data"] | {"label_delay": "5d"}
+    now, later = (
+        ModelSpec.model_validate(BASE | {"data": d, "training": BASE["training"] | {"split": split}})
+        for d in (BASE["data"], data)
+    )
+    assert (training_digest(now) != training_digest(later)) is counts
+
+
 def test_data_code_and_environment_are_part_of_the_key():
     spec = ModelSpec.model_validate(BASE)
     keys = {

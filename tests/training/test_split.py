@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from evergreen.data.frame import read_snapshot
 from evergreen.errors import DataError
 from evergreen.spec.training import RandomSplit, TimeSplit
+from evergreen.training.encode import plan_folds
 from evergreen.training.rowkeys import content_keys, hashed, mixed, named_keys
 from evergreen.training.split import random_positions, read_positions, split_rows, time_positions
 
@@ -125,6 +126,18 @@ def test_a_stored_time_split_carries_its_times(customers, spec_of, snapshot_of, 
     assert rows.holdout_from == times[held].min().tz_localize("UTC")
     assert rows.holdout_until == times[held].max().tz_localize("UTC")
     assert rows.train_until + timedelta(days=2) < rows.holdout_from
+
+
+@pytest.mark.parametrize(("gap", "days"), [(None, 6), ("0d", 0), ("2d", 2)])
+def test_no_label_is_learned_from_that_was_not_known_when_the_holdout_began(customers, spec_of, table_of, gap, days):
+    spec = spec_of(split={"kind": "time", "holdout": "20d", "gap": gap})
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"label_delay": timedelta(days=6)})})
+    table = table_of(customers(), spec)
+    assert timedelta(days=days) < table.split.holdout_from - table.split.train_until < timedelta(days=days + 2)
+    times = table.read_times(table.train_positions())
+    waits = [times[held].min() - times[train].max() for train, held in plan_folds(table, spec.training).sides]
+    assert min(waits) >= np.timedelta64(days, "D")
+    assert min(waits) < np.timedelta64(days + 2, "D")
 
 
 def test_rows_without_a_label_stand_on_neither_side(customers, spec_of, snapshot_of, tmp_path):

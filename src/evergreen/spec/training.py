@@ -15,7 +15,7 @@ class TimeSplit(Part):
 
     kind: Literal["time"]
     holdout: Duration
-    gap: Duration | None = None
+    gap: Duration | None = Field(None, description="Before the holdout and each fold; data.label_delay when left out.")
 
     @field_validator("holdout")
     @classmethod

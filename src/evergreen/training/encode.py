@@ -18,7 +18,7 @@ from evergreen.training.files import digest_of, read_json, write_json, write_who
 from evergreen.training.folds import shuffled_folds, time_folds
 from evergreen.training.handles import Folds
 from evergreen.training.rowkeys import named_keys
-from evergreen.training.split import Sides
+from evergreen.training.split import Sides, gap_of
 from evergreen.training.table import TrainingTable
 
 # Rows are transformed and written so many at a time, so that only a block exists twice.
@@ -56,7 +56,7 @@ def plan_folds(table: TrainingTable, training: TrainingSpec) -> FoldPlan:
     group_column = table.data.group_column
     groups = None if group_column is None else named_keys(table.path, group_column)[rows]
     if isinstance(training.split, TimeSplit):
-        sides = time_folds(table.read_times(rows), folds, training.split.gap, groups)
+        sides = time_folds(table.read_times(rows), folds, gap_of(training.split, table.data), groups)
     else:
         sides = shuffled_folds(len(rows), folds, training.seed, y if classes else None, groups)
     return FoldPlan(tuple(sides), y, classes)
@@ -168,6 +168,6 @@ def _place(table: TrainingTable, training: TrainingSpec, encoding: Encoding, fol
 
 def _digest(table: TrainingTable, training: TrainingSpec, encoding: Encoding) -> str:
     """What the encoded folds depend on, and nothing else."""
-    gap = training.split.gap if isinstance(training.split, TimeSplit) else None
+    gap = gap_of(training.split, table.data) if isinstance(training.split, TimeSplit) else None
     folds = (training.split.kind, str(gap), training.cross_validation.folds, training.seed, table.data.group_column)
     return digest_of([table.inputs_digest(), folds, encoding])

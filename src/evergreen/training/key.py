@@ -10,6 +10,7 @@ from typing import Any
 import evergreen
 from evergreen.spec import ModelSpec
 from evergreen.spec.features import Custom
+from evergreen.spec.training import TimeSplit
 from evergreen.training.files import digest_of
 
 # Distributions whose version can change what is learned from the same rows.
@@ -23,6 +24,8 @@ _DISTRIBUTIONS = (
     "joblib",
     "threadpoolctl",
 )
+# What of a spec's data no model is made from.
+_NOT_OF_DATA = {"source", "window", "label_delay"}
 
 
 def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
@@ -34,12 +37,16 @@ def training_digest(spec: ModelSpec) -> str:
     """sha256 over what of a spec can change a model.
 
     Where rows come from is left out, as the snapshot says what came; so are rules, gates, drift, promotion, and where
-    the trials run. What a column may contain does not train, its type does.
+    the trials run. What a column may contain does not train, its type does. The label delay counts where it is the gap
+    of a split; what labels it takes away, the snapshot says.
     """
+    split = spec.training.split
+    is_gap = isinstance(split, TimeSplit) and split.gap is None
+    unused = _NOT_OF_DATA - {"label_delay"} if is_gap else _NOT_OF_DATA
     return digest_of(
         {
             "task": spec.task,
-            "data": spec.data.model_dump(mode="json", exclude={"source", "window", "label_delay"}),
+            "data": spec.data.model_dump(mode="json", exclude=unused),
             "types": spec.column_types,
             "features": spec.features.model_dump(mode="json"),
             "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers"}}),

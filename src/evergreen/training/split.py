@@ -1,6 +1,6 @@
 """Which labelled rows train and which are held out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def split_rows(snapshot_path: str, data: DataSpec, split: Split, task: str, fold
     times = frame[data.time_column].to_numpy() if data.time_column and isinstance(split, TimeSplit) else None
     groups = None if data.group_column is None else named_keys(snapshot_path, data.group_column)
     if isinstance(split, TimeSplit):
+        split = split.model_copy(update={"gap": gap_of(split, data)})
         train, holdout = time_positions(_required(times, data), labelled, split, groups)
     else:
         keys = _keys(snapshot_path, data) if groups is None else groups
@@ -40,6 +41,14 @@ def split_rows(snapshot_path: str, data: DataSpec, split: Split, task: str, fold
     if task == "classification":
         _require_two_classes(frame[data.target], train)
     return _store(folder / "split.npz", (train, holdout), times)
+
+
+def gap_of(split: TimeSplit, data: DataSpec) -> timedelta:
+    """How long before a block no row is learned from: the label delay, unless the spec names a gap.
+
+    A label that comes late was not known when the block began, so whoever trains then cannot have it.
+    """
+    return data.label_delay if split.gap is None else split.gap
 
 
 def read_positions(split: RowSplit) -> Sides:
@@ -67,9 +76,11 @@ def time_positions(
     holdout = np.flatnonzero(usable & (times > cut))
     train = without_groups(np.flatnonzero(usable & (times <= until)), holdout, groups)
     if not len(train):
+        gap = f" with a gap of {format_duration(split.gap)}" if split.gap else ""
         raise DataError(
-            f"training.split: holdout {format_duration(split.holdout)} leaves no row to train on: the {usable.sum()} "
-            f"labelled rows span {_moment(oldest)} to {_moment(newest)}; shorten holdout or gap, or lengthen the window"
+            f"training.split: holdout {format_duration(split.holdout)}{gap} leaves no row to train on: the "
+            f"{usable.sum()} labelled rows span {_moment(oldest)} to {_moment(newest)}; shorten holdout or gap (left "
+            "out, it is data.label_delay), or lengthen the window"
         )
     return train, holdout
 
