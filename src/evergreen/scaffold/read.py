@@ -12,7 +12,7 @@ from typing import Any
 
 from evergreen.data.paths import filesystem_of, locate, require_file
 from evergreen.data.sources import Request, open_source
-from evergreen.data.sources.csv import find_separator, unpacked
+from evergreen.data.sources.csv import BROKEN, find_separator, unpacked
 from evergreen.errors import DataError
 from evergreen.spec.data import CsvSource, ParquetSource
 
@@ -88,7 +88,7 @@ def _first_bytes(path: Path) -> bytes:
     try:
         with unpacked(filesystem.open(inside, "rb"), str(path)) as file:
             return file.read(_MOST_BYTES)
-    except OSError as error:
+    except BROKEN as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
 
 

@@ -20,6 +20,23 @@ def zipped(**files: str) -> bytes:
     return packed.getvalue()
 
 
+MANY = b"x,c,y\n" + b"".join(b"%d,a,p\n" % (i * i % 7919) for i in range(90_000))
+
+
+def damaged(content: bytes, at: int) -> bytes:
+    broken = bytearray(content)
+    broken[at] ^= 0xFF
+    return bytes(broken)
+
+
+def locked(content: bytes) -> bytes:
+    """The archive with the flag that says that a password is needed."""
+    archive = bytearray(content)
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        archive[archive.index(magic) + offset] |= 1
+    return bytes(archive)
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [
@@ -130,6 +147,11 @@ def test_integers_beyond_a_float_keep_their_digits(write, take):
         (b"x,c,y\n" + b"1,a,p\n" * 90_000 + "1,ä,p\n".encode("latin-1"), "is not utf-8 text"),
         (gzip.compress(b"x,c,y\n" + b"1,a,p\n" * 9000)[:60], "cannot be read"),
         (b"PK\x03\x04broken", r"broken \.zip"),
+        (damaged(gzip.compress(MANY, 1), 30), "cannot be read"),
+        (damaged(gzip.compress(MANY, 1), -3000), "cannot be read to its end"),
+        (damaged(zipped(**{"t.csv": MANY.decode()}), -1000), "cannot be read to its end"),
+        (damaged(zipped(**{"t.csv": "x,c,y\n1,a,p\n"}), 40), "cannot be read"),
+        (locked(zipped(**{"t.csv": "x,c,y\n1,a,p\n"})), "cannot be unpacked .*password"),
         (zipped(**{"a.csv": "x", "b.csv": "x"}), "holds 2 files"),
     ],
 )

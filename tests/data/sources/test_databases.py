@@ -1,4 +1,6 @@
+import gzip
 import sqlite3
+import zipfile
 from datetime import UTC, datetime
 
 import duckdb
@@ -165,3 +167,20 @@ def test_duckdb_names_a_file_or_database_that_is_not_there(take, tmp_path, write
         take({"kind": "duckdb", "query": "select 1", "database": str(tmp_path / "none.db")}, TYPES)
     with pytest.raises((DataError, UnavailableError), match=r"text\.db"):
         take({"kind": "duckdb", "query": "select 1", "database": write("no database" * 500, "text.db")}, TYPES)
+
+
+@pytest.mark.parametrize("suffix", ["zip", "gz"])
+def test_a_damaged_archive_of_duckdb_is_named(take, tmp_path, suffix):
+    path = tmp_path / f"t.csv.{suffix}"
+    rows = "x,at,y\n" + "".join(f"{i * i % 7919},2025-01-01,p\n" for i in range(90_000))
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", rows)
+    else:
+        path.write_bytes(gzip.compress(rows.encode()))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    source = {"kind": "duckdb", "query": "select * from t", "tables": {"t": str(path)}}
+    with pytest.raises(DataError, match=r"cannot be unpacked|cannot be read as table|the query fails"):
+        take(source, TYPES)

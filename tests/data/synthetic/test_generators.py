@@ -67,6 +67,33 @@ def test_a_generator_of_ones_own_is_a_source(tmp_path, take, monkeypatch):
     assert read_snapshot(snapshot.path)["x"].tolist() == [5.0] * 6
 
 
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("raise KeyError('price')", r"fails with KeyError \('price'\)"),
+        ("yield pd.DataFrame({'x': [1], 'y': 'p'}); 1 / 0", "fails with ZeroDivisionError"),
+        ("return 5", "fails with TypeError"),
+        ("return ['no frame']", "yields str; let it return or yield pandas frames"),
+        ("return pd.DataFrame({'x': [1, 'a'], 'y': 'p'})", "a column mixes types"),
+    ],
+)
+def test_a_generator_of_ones_own_that_fails_is_named_with_its_error(tmp_path, take, monkeypatch, made, message):
+    name = f"own_mistake_{abs(hash(made))}"
+    (tmp_path / f"{name}.py").write_text(f"import pandas as pd\ndef make(rows, seed, options):\n    {made}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DataError, match=f"generator {name}:make: {message}"):
+        take({"kind": "synthetic", "generator": f"{name}:make"}, {"x": "integer", "y": "category"})
+
+
+def test_a_reference_to_something_else_than_a_generator_is_the_users_mistake(tmp_path, take, monkeypatch):
+    with pytest.raises(DataError, match=r"generator json:loads: fails with TypeError .* takes \(rows, seed, options\)"):
+        take({"kind": "synthetic", "generator": "json:loads"}, {"x": "integer", "y": "category"})
+    (tmp_path / "own_broken.py").write_text("def make(:")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DataError, match=r"cannot be imported \(SyntaxError"):
+        find_generator("own_broken:make")
+
+
 def test_customers_are_spread_over_the_period():
     at = whole("churn", 2000, 1, **PERIOD)["observed_at"]
     assert at.is_monotonic_increasing

@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ _SAMPLE = 1 << 18
 _BLOCK = 4 << 20
 _SEPARATORS = ",;\t|"
 _CONVERSION = re.compile(r"In CSV column #(\d+): .*CSV conversion error to (?!string)", re.DOTALL)
+
+# What reading a damaged file raises, packed or not.
+BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
 
 Opener = Callable[[], BinaryIO]
 Typed = Mapping[str, ColumnType]
@@ -66,7 +71,7 @@ def _layout(source: CsvSource | HttpSource, opener: Opener, where: str) -> _Layo
     try:
         with opener() as file:
             raw = file.read(_SAMPLE)
-    except (EOFError, OSError) as error:
+    except BROKEN as error:
         raise DataError(f"{where}: cannot be read ({error})") from error
     text = list(io.StringIO(_decode(raw, source.encoding, where), newline=""))
     lines = [line for line in text if line.strip()]
@@ -128,7 +133,7 @@ def _batches(
             typed = _less_typed(typed, layout.header, error, where, source.encoding)
         except UnicodeDecodeError as error:
             raise _not_encoded(where, source.encoding) from error
-        except (EOFError, OSError) as error:
+        except BROKEN as error:
             raise DataError(f"{where}: cannot be read to its end ({error})") from error
     if not done:
         raise DataError(f"{where}: has a header but no rows")
@@ -212,7 +217,6 @@ def _open(path: str, given: str) -> BinaryIO:
 def unpacked(file: BinaryIO, where: str) -> BinaryIO:
     """The text inside a file that may be a .gz, or a .zip with one file in it, told by its first bytes."""
     import gzip
-    import zipfile
 
     magic = file.read(4)
     file.seek(0)
@@ -225,6 +229,9 @@ def unpacked(file: BinaryIO, where: str) -> BinaryIO:
         return archive.open(_only_member(archive, where))  # type: ignore[return-value]
     except zipfile.BadZipFile as error:
         raise DataError(f"{where}: is a broken .zip file ({error})") from error
+    except RuntimeError as error:
+        # A password, or a way of packing that Python does not know.
+        raise DataError(f"{where}: cannot be unpacked ({error}); unpack it, or pack it plainly") from error
 
 
 def _only_member(archive: Any, where: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from evergreen.data.paths import filesystem_of, is_local, locate, require_file
-from evergreen.data.sources.csv import unpacked
+from evergreen.data.sources.csv import BROKEN, unpacked
 from evergreen.data.sources.stream import BATCH_ROWS, Request, Stream, pick, require_columns
 from evergreen.errors import DataError, UnavailableError
 from evergreen.spec.data import NULLS, DuckdbSource
@@ -84,12 +84,15 @@ def _ready(file: str, given: str, scratch: Path) -> str:
         return file
     target = scratch.with_suffix(".csv")
     filesystem, inside = filesystem_of(file)
-    with (
-        filesystem.open(inside, "rb") as packed,
-        unpacked(cast(BinaryIO, packed), given) as text,
-        target.open("wb") as plain,
-    ):
-        shutil.copyfileobj(text, plain, 1 << 20)
+    try:
+        with (
+            filesystem.open(inside, "rb") as packed,
+            unpacked(cast(BinaryIO, packed), given) as text,
+            target.open("wb") as plain,
+        ):
+            shutil.copyfileobj(text, plain, 1 << 20)
+    except BROKEN as error:
+        raise DataError(f"{given}: cannot be unpacked ({error})") from error
     return str(target)
 
 
@@ -99,6 +102,7 @@ def _literal(text: str) -> str:
 
 def _batches(connection: Any, query: str, where: str, request: Request) -> Iterator[Any]:
     import duckdb
+    import pyarrow as pa
 
     try:
         answer = connection.sql(query, params=_moments(connection, query, where, request))
@@ -108,8 +112,9 @@ def _batches(connection: Any, query: str, where: str, request: Request) -> Itera
         require_columns(reader.schema.names, request, where)
         for batch in reader:
             yield pick(batch, request.columns)
-    except duckdb.Error as error:
-        raise DataError(f"{where}: the query fails ({error}); correct it") from error
+    # What fails in the middle of an answer comes through Arrow.
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise DataError(f"{where}: the query fails ({error}); correct it, or the file that it reads") from error
 
 
 def _moments(connection: Any, query: str, where: str, request: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from evergreen.data.sources.stream import Request, Stream, pick, require_columns
 from evergreen.data.synthetic import find_generator
-from evergreen.errors import DataError
+from evergreen.errors import DataError, EvergreenError
 from evergreen.spec.data import SyntheticSource
 
 
@@ -21,9 +21,29 @@ def _batches(source: SyntheticSource, where: str, request: Request) -> Iterator[
     import pandas as pd
     import pyarrow as pa
 
-    made = find_generator(source.generator)(source.rows, source.seed, dict(source.options))
-    for frame in (made,) if isinstance(made, pd.DataFrame) else made:
+    for frame in _parts(source, where):
         if not isinstance(frame, pd.DataFrame):
             raise DataError(f"{where}: yields {type(frame).__name__}; let it return or yield pandas frames")
         require_columns([str(name) for name in frame.columns], request, where)
-        yield pick(pa.RecordBatch.from_pandas(frame[request.columns], preserve_index=False), request.columns)
+        try:
+            batch = pa.RecordBatch.from_pandas(frame[request.columns], preserve_index=False)
+        except pa.ArrowException as error:
+            raise DataError(f"{where}: a column mixes types ({error}); let each have one") from error
+        yield pick(batch, request.columns)
+
+
+def _parts(source: SyntheticSource, where: str) -> Iterator[Any]:
+    import pandas as pd
+
+    generate = find_generator(source.generator)
+    try:
+        made = generate(source.rows, source.seed, dict(source.options))
+        yield from (made,) if isinstance(made, pd.DataFrame) else made
+    except EvergreenError:
+        raise
+    # A generator is the user's own code, so that it may raise anything.
+    except Exception as error:
+        raise DataError(
+            f"{where}: fails with {type(error).__name__} ({error}); "
+            "it takes (rows, seed, options) and returns a pandas frame, or yields it in parts"
+        ) from error

@@ -28,8 +28,10 @@ def find_generator(name: str) -> "Generator":
     module, _, function = name.partition(":")
     try:
         own = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DataError(f"generator {name!r} cannot be imported ({error}); give module:function") from error
+    # Importing runs the user's own code, which may raise anything.
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise DataError(f"generator {name!r} cannot be imported ({said}); give module:function") from error
     if not callable(own):
         raise DataError(f"generator {name!r} is no function")
     return own
