@@ -178,6 +178,20 @@ def test_faults_are_counted_with_their_rows(write, take):
     )
 
 
+def test_rows_that_are_not_in_a_snapshot_do_not_change_it(write, take):
+    types = {"x": "number", "at": "datetime", "y": "category"}
+    rows = "bad,2025-05-20,p\n2,2025-05-21,q\n"
+    others = ["", "1,2024-01-01,p\n", "1,soon,p\n", "1,,p\nbad,2020-01-01,p\n" * 9, "1,2026-01-01,p\n"]
+    sources = [{"kind": "csv", "path": write("x,at,y\n" + other + rows, f"t{n}.csv")} for n, other in enumerate(others)]
+    found = [take(source, types, time_column="at", window="30d") for source in sources]
+    assert len({snapshot.digest for snapshot in found}) == 1
+    assert [snapshot.rows_read for snapshot in found] == [2, 3, 3, 20, 3]
+    assert [sum(f.count for f in s.faults if f.rule == "time") for s in found] == [0, 0, 1, 9, 0]
+    assert (
+        take({"kind": "csv", "path": write("x,at,y\n" + rows.replace("bad", "ill"))}, types).digest != found[0].digest
+    )
+
+
 def test_a_fault_shows_five_examples_and_counts_all(write, take):
     path = write("x,y\n" + "bad,p\n" * 40)
     (fault,) = take({"kind": "csv", "path": path}, {"x": "number", "y": "category"}).faults

@@ -279,6 +279,17 @@ def test_rows_that_lost_their_time_are_counted() -> None:
     assert "40 of 1,000 rows have no readable time and are left out" in failed[0].why
 
 
+@pytest.mark.parametrize(("rows_read", "outcome"), [(1500, Outcome.FAIL), (4000, Outcome.PASS)])
+def test_rows_without_a_time_are_a_share_of_all_rows_of_the_source(rows_read: int, outcome: Outcome) -> None:
+    frame = make_frame()
+    snapshot = replace(make_snapshot(frame, (Fault("at", "time", 40),)), rows_read=rows_read)
+
+    checks = {c.name: c for c in validate(frame, snapshot, make_spec(), None).checks}
+
+    assert checks["column at: time"].outcome is outcome
+    assert f"40 of {rows_read:,} rows have no readable time" in checks["column at: time"].why
+
+
 def test_the_drift_windows_start_says_which_rows_are_new() -> None:
     frame = put("price", 1.0, slice(900, None))(make_frame())
     spec = make_spec().model_copy(update={"drift": DriftRules.model_validate({"window": "42d"})})

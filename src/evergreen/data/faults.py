@@ -1,6 +1,6 @@
 """Count values that could not be read, with the first few of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from evergreen.data.snapshot import Fault
@@ -31,19 +31,17 @@ class FaultLog:
         return tuple(Fault(*key, self._counts[key], tuple(self._examples[key]), self._hints[key]) for key in keys)
 
 
-def to_plain(faults: Sequence[Fault]) -> list[dict[str, Any]]:
-    """Faults as JSON values."""
-    return [{"column": f.column, "rule": f.rule, "count": f.count, "examples": list(f.examples)} for f in faults]
+def within(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """What a snapshot's file keeps of them as JSON values: those of its own rows, without their places in the source.
 
-
-def from_plain(values: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
-    """The inverse of `to_plain`.
-
-    >>> faults = (Fault("price", "type", 1, ("row 3: 'abc'",)),)
-    >>> from_plain(to_plain(faults)) == faults
-    True
+    >>> within((Fault("at", "time", 1, ("row 1: 'soon'",)), Fault("price", "type", 2, ("row 3: 'abc'", "row 9: '?'"))))
+    [{'column': 'price', 'count': 2, 'examples': ["'abc'", "'?'"]}]
     """
-    return tuple(Fault(v["column"], v["rule"], v["count"], tuple(v["examples"])) for v in values)
+    return [
+        {"column": f.column, "count": f.count, "examples": [said.partition(": ")[2] for said in f.examples]}
+        for f in faults
+        if f.rule == "type"
+    ]
 
 
 def _shown(value: Any) -> str:

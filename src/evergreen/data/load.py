@@ -35,7 +35,9 @@ def take_snapshot(data: DataSpec, types: Mapping[str, ColumnType], as_of: dateti
         final, digest = publish(path, root)
     first, last = (moment.replace(tzinfo=UTC) for moment in reader.kept) if reader.kept else (None, None)
     as_of = period.as_of.replace(tzinfo=UTC)
-    return Snapshot(final, digest, reader.rows_kept, reader.labelled, as_of, first, last, reader.faults)
+    return Snapshot(
+        final, digest, reader.rows_kept, reader.labelled, as_of, first, last, reader.faults, reader.rows_read
+    )
 
 
 def _empty(where: str, period: Period, reader: TableReader) -> str:

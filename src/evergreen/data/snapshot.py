@@ -24,6 +24,7 @@ class Snapshot:
 
     `digest` is the sha256 of the file, and the stem of its name. `labelled` counts the rows whose label is known
     as_of that moment; the label of every other row is null. Times are aware, in UTC; None without a time column.
+    `rows_read` counts all rows of the source, of other times too; None where it is not known.
     """
 
     path: str
@@ -34,3 +35,4 @@ class Snapshot:
     first_time: datetime | None = None
     last_time: datetime | None = None
     faults: tuple[Fault, ...] = ()
+    rows_read: int | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evergreen.data.faults import to_plain
+from evergreen.data.faults import within
 from evergreen.data.paths import filesystem_of, is_local
 from evergreen.data.snapshot import Fault
 from evergreen.data.table import string_schema
@@ -87,12 +87,14 @@ def _one_chunk(column: Any) -> Any:
 def describe(
     types: Mapping[str, ColumnType], target: str, time_column: str | None, faults: tuple[Fault, ...]
 ) -> dict[str, str]:
-    """What the file says about itself. The moment is left out: the same rows are the same snapshot."""
+    """What the file says about itself. The moment, and all of the source that is not in the file, are left out:
+    the same rows are the same snapshot.
+    """
     return {
         "evergreen.types": json.dumps(dict(types)),
         "evergreen.target": target,
         "evergreen.time_column": time_column or "",
-        "evergreen.faults": json.dumps(to_plain(faults), ensure_ascii=True),
+        "evergreen.faults": json.dumps(within(faults), ensure_ascii=True),
     }
 
 
