@@ -24,12 +24,14 @@ import yaml
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
+from evergreen.spec import ModelSpec
 from evergreen.stages import assess, conclude, evaluate, promote, train
 from evergreen.stages.load import load
 from evergreen.stages.open import connect, open_run, tracking_of
 from evergreen.stages.run import Conclusion, Evidence, Job, Origin, Request
 from evergreen.stages.track import find_twin, prepare_job, track
 from evergreen.store.ledger import Ledger
+from evergreen.training import key
 from evergreen.training.handles import TrialResult
 from evergreen.training.recipes import best, plan, select
 
@@ -137,7 +139,7 @@ def find_challenger(job: Job, evidence: Evidence, settings: Settings, at: Visit)
     for rung in search.rungs:
         results = []
         for recipe in survivors:
-            at(f"trial {recipe.label}")
+            at(f"trial C={recipe.params.get('C')}")
             results.append(train.try_recipe(job, recipe, folds[recipe.encoding], rung.share))
         trials += results
         survivors = select(results, rung, training.metric)
@@ -178,8 +180,8 @@ class Project:
         for place, value in (changes or {}).items():
             *path, last = place.split("__")
             part = spec
-            for key in path:
-                part = part.setdefault(key, {})
+            for step in path:
+                part = part.setdefault(step, {})
             part.pop(last, None) if value is None else part.__setitem__(last, value)
         self.spec_file.write_text(yaml.safe_dump(spec, sort_keys=False))
 
@@ -277,7 +279,24 @@ def shopper_table() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def sources() -> Iterator[None]:
+    """The sources are what they were when these tests began, also for somebody who edits them meanwhile.
+
+    Else a twin would not find its first run.
+    """
+    code_digest = key.code_digest
+    known: dict[tuple[str, ...], str] = {}
+
+    def frozen(spec: ModelSpec | None = None) -> str:
+        return known.setdefault(key.custom_modules(spec), code_digest(spec))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key, "code_digest", frozen)
+        yield
+
+
+@pytest.fixture(scope="session")
+def prepared_project(sources: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose databases are migrated, and nothing else happened."""
     project = Project(tmp_path_factory.mktemp("prepared") / "project").create(shoppers())
     connect(project.settings)

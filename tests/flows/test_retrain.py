@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,10 +23,10 @@ def test_the_flow_ends_with_a_champion_and_shows_every_stage(project, retrain, f
     assert seen["name"] == "tiny-scheduled"
     assert parent.data.tags["evergreen.flow_run"] == entry.flow_run
     stages = [run.name for run in seen["tasks"]]
-    in_turn = ["open", "load", "find twin", "validate", "drift", "split"]
+    in_turn = ["open", "load", "prepare", "validate", "drift", "find twin", "split"]
     assert stages[: len(in_turn)] == in_turn
     assert stages[-8:] == ["log", "evaluate", "gate", "register", "smoke test", "record", "promote", "conclude"]
-    assert sum(name.startswith("trial logistic_regression") for name in stages) == 2
+    assert sum(name.startswith("trial ") for name in stages) == 2
     assert all(run.state.is_completed() for run in seen["tasks"])
     assert {"tiny-validation", "tiny-gate", "tiny-decision"} <= seen["artifacts"].keys()
     assert "PROMOTE" in seen["artifacts"]["tiny-gate"]
@@ -40,15 +41,18 @@ def test_a_later_run_shows_drift_and_its_twin_trains_nothing(crowned, retrain, f
     again = retrain(model="tiny", as_of=second_moment)
     assert again.evidence.decision.kind is DecisionKind.SKIP
     names = [run.name for run in flow_run(crowned.ledger.entries("tiny", 1)[0].flow_run)["tasks"]]
-    assert names == ["open", "load", "find twin", "record", "conclude"]
+    assert names == ["open", "load", "prepare", "validate", "drift", "find twin", "record", "conclude"]
 
 
-def test_data_that_break_a_rule_stop_the_flow_at_validate(crowned, retrain, flow_run, second_moment):
+def test_data_that_break_a_rule_stop_the_flow_at_validate(crowned, retrain, flow_run):
     crowned.change(schema__rows={"at_least": 100000})
-    conclusion = retrain(model="tiny", as_of=second_moment)
+    before = datetime.now(UTC)
+    conclusion = retrain(model="tiny")
     assert conclusion.evidence.decision.kind is DecisionKind.HOLD
+    assert before <= conclusion.report.as_of <= datetime.now(UTC), "without as_of a run looks from when it was due"
+    assert type(conclusion.report.as_of) is datetime
     seen = flow_run(crowned.ledger.entries("tiny", 1)[0].flow_run)
-    assert [run.name for run in seen["tasks"]] == ["open", "load", "find twin", "validate", "record", "conclude"]
+    assert [run.name for run in seen["tasks"]] == ["open", "load", "prepare", "validate", "record", "conclude"]
     assert "wanted at least 100,000" in seen["artifacts"]["tiny-validation"]
 
 
