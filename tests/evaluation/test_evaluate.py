@@ -108,6 +108,24 @@ def test_a_champion_that_learned_from_the_holdout_is_not_compared_with(days, saw
     assert ("trained on rows of this holdout" in found.comparison_note) == saw
 
 
+@pytest.mark.parametrize(
+    ("of_champion", "of_holdout", "until", "saw"),
+    [
+        ("a", "a", None, False),
+        ("a", "b", None, True),
+        ("", "b", None, True),
+        ("", "b", START - timedelta(days=1), True),
+        ("a", "", None, True),
+    ],
+)
+def test_a_champion_of_another_draw_knows_most_of_the_holdout(of_champion, of_holdout, until, saw):
+    on = replace(holdout(in_time=of_holdout == ""), draw=of_holdout)
+    found = run(champion=replace(POOR, trained_until=until, draw=of_champion), on=on)
+    assert found.champion_saw_holdout is saw
+    assert (found.comparison is None) == (found.flips is None) == saw
+    assert ("drawn in another way" in found.comparison_note) == (saw and of_holdout != "")
+
+
 def test_rows_in_time_are_compared_by_blocks_and_others_one_by_one():
     assert run().comparison.blocks == 15
     assert run(on=holdout(in_time=False)).comparison.blocks is None

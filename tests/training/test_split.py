@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from evergreen.data.frame import read_snapshot
 from evergreen.errors import DataError
+from evergreen.spec.columns import TableRules
 from evergreen.spec.training import RandomSplit, TimeSplit
 from evergreen.training.encode import plan_folds
 from evergreen.training.rowkeys import content_keys, hashed, mixed, named_keys
@@ -192,3 +193,45 @@ def test_keys_depend_on_values_and_not_on_how_they_are_stored(customers, spec_of
     assert len(set(one)) == 3
     snapshot = snapshot_of(customers(), spec_of())
     assert len(np.unique(content_keys(snapshot.path))) == 240
+
+
+@pytest.fixture
+def draw_of(customers, spec_of, snapshot_of, tmp_path):
+    """The name of the draw of a random split over customers."""
+
+    def name(frame=None, holdout=0.25, seed=1, types=None, **data):
+        spec = spec_of(split={"kind": "random", "holdout": holdout, "seed": seed})
+        changes = {"data": spec.data.model_copy(update=data)}
+        if types:
+            changes["table"] = TableRules.model_validate({"columns": {n: {"type": t} for n, t in types.items()}})
+        spec = spec.model_copy(update=changes)
+        return split(snapshot_of(customers() if frame is None else frame, spec), spec, tmp_path)[0].draw
+
+    return name
+
+
+def test_a_draw_by_all_columns_is_another_with_one_column_more(draw_of):
+    assert draw_of() == draw_of()
+    assert len({draw_of(), draw_of(types={"spend": "number"}), draw_of(types={"units": "integer"})}) == 3
+
+
+@pytest.mark.parametrize("key", ["id_column", "group_column"])
+def test_a_draw_by_name_is_the_same_whatever_the_other_columns(draw_of, key):
+    assert draw_of(**{key: "shop"}) == draw_of(types={"spend": "number"}, **{key: "shop"})
+    draws = [draw_of(), draw_of(**{key: "shop"}), draw_of(**{key: "id"}), draw_of(seed=2, **{key: "shop"})]
+    draws += [draw_of(holdout=0.5, **{key: "shop"}), draw_of(types={"shop": "category"}, **{key: "shop"})]
+    assert len(set(draws)) == 6
+
+
+def test_rows_without_a_name_are_drawn_by_all_columns(draw_of, customers):
+    frame = customers()
+    frame.loc[7, "id"] = None
+    draws = {
+        draw_of(table, id_column="id", types=t) for table in (frame, customers()) for t in (None, {"spend": "number"})
+    }
+    assert len(draws) == 3
+
+
+def test_a_block_of_time_is_no_draw(customers, spec_of, snapshot_of, tmp_path):
+    spec = spec_of(split={"kind": "time", "holdout": "20d"})
+    assert split(snapshot_of(customers(), spec), spec, tmp_path)[0].draw == ""

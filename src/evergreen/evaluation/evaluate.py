@@ -22,6 +22,9 @@ from evergreen.spec.rules import AgainstChampion, SliceRules
 if TYPE_CHECKING:
     import pandas as pd
 
+_SAW = "the champion was trained on rows of this holdout"
+_SAW_AT_RANDOM = "the champion was trained on rows of this holdout: its own was drawn in another way"
+
 
 @dataclass(frozen=True)
 class EvaluationRules:
@@ -114,7 +117,7 @@ def _with_comparison(
     if len(outputs) == 1:
         return replace(result, comparison_note="no champion yet")
     if len(comparable) == 1:
-        return replace(result, comparison_note="the champion was trained on rows of this holdout")
+        return replace(result, comparison_note=_SAW if holdout.times is not None else _SAW_AT_RANDOM)
     found, note = compare_outputs(holdout, comparable, rules.comparison)
     return replace(result, comparison=found, comparison_note=note, flips=count_flips(comparable))
 
@@ -125,9 +128,12 @@ def _score(contender: Contender, outputs: Outputs, rules: EvaluationRules) -> Mo
 
 
 def _saw(champion: Contender | None, holdout: Holdout) -> bool:
+    """Whether the champion may have learnt from these rows; of another draw it knows most of them."""
     start = _moment(holdout, "min")
-    if champion is None or champion.trained_until is None or start is None:
+    if champion is None:
         return False
+    if start is None or champion.trained_until is None:
+        return champion.draw != holdout.draw
     return champion.trained_until >= start
 
 

@@ -20,12 +20,13 @@ class Holdout:
 
     `frame` is canonical and holds every raw input of both models and every column that slices are made of. `times`
     (naive UTC, one a row) are given when the holdout is the newest block of time, and None when it was drawn at random:
-    they decide how rows are resampled.
+    they decide how rows are resampled. `draw` names how it was drawn at random; empty for a block of time.
     """
 
     frame: "pd.DataFrame"
     y: "pd.Series[Any]"
     times: "pd.Series[Any] | None" = None
+    draw: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Contender:
     """A fitted pipeline that predicts raw rows, and what is known about it.
 
     `version` is None for a model that is not registered. `trained_until` is aware, in UTC; None without a time column.
+    `draw` names the draw that held rows out of its training; empty where that was a block of time, or is not known.
     """
 
     model: Any
@@ -40,6 +42,7 @@ class Contender:
     trained_until: datetime | None = None
     size_mb: float | None = None
     cross_validated: float | None = None
+    draw: str = ""
 
     @property
     def title(self) -> str:

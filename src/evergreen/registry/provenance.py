@@ -13,6 +13,7 @@ REASON = "evergreen.reason"
 FLOW_RUN = "evergreen.flow_run"
 TRAINING_KEY = "evergreen.training_key"
 TRAINED_UNTIL = "evergreen.trained_until"
+DRAW = "evergreen.draw"
 METRICS = "evergreen.metrics"
 MODEL_URI = "evergreen.model_uri"
 MODEL_DIGEST = "evergreen.model_digest"
@@ -26,7 +27,8 @@ PROFILE_DIGEST = "evergreen.profile_digest"
 class Provenance:
     """What a version can be traced back to. What is not known is empty and gets no tag.
 
-    `trained_until` is aware. `metrics` are those of the holdout; None where one could not be computed.
+    `trained_until` is aware. `draw` names how a random split drew its holdout. `metrics` are those of the holdout; None
+    where one could not be computed.
     """
 
     snapshot: str = ""
@@ -37,6 +39,7 @@ class Provenance:
     flow_run: str = ""
     training_key: str = ""
     trained_until: datetime | None = None
+    draw: str = ""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def to_tags(self) -> dict[str, str]:
@@ -54,6 +57,7 @@ class Provenance:
             FLOW_RUN: self.flow_run,
             TRAINING_KEY: self.training_key,
             TRAINED_UNTIL: self.trained_until.isoformat() if self.trained_until else "",
+            DRAW: self.draw,
             METRICS: json.dumps(dict(self.metrics)) if self.metrics else "",
         }
         return {key: value for key, value in tags.items() if value}

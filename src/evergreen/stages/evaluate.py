@@ -9,6 +9,7 @@ from evergreen.evaluation.evaluate import EvaluationRules, evaluate
 from evergreen.evaluation.predict import Contender, Holdout
 from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
+from evergreen.registry.provenance import DRAW
 from evergreen.registry.reference import log_reference
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION, ColumnType
@@ -32,7 +33,7 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
     spec, tracking = job.spec, tracking_of(settings)
     train, held_out = read_positions(split)
     challenger, champion = _challenger(evidence), _champion(job, settings)
-    holdout = _holdout(job, held_out)
+    holdout = _holdout(job, held_out, split.draw)
     rules = EvaluationRules(spec.task, spec.training.metric, spec.gates.against_champion, spec.gates.slices)
     target = read_snapshot(job.snapshot.path, [spec.data.target], train)[spec.data.target]
     result = evaluate(holdout, challenger, champion, rules, target, job.workspace / "plots")
@@ -64,14 +65,14 @@ def _champion(job: Job, settings: Settings) -> Contender | None:
     if champion is None:
         return None
     model = load_champion(job, champion, settings)
-    return Contender(model, champion.version, champion.trained_until)
+    return Contender(model, champion.version, champion.trained_until, draw=champion.tags.get(DRAW, ""))
 
 
-def _holdout(job: Job, positions: Any) -> Holdout:
+def _holdout(job: Job, positions: Any, draw: str) -> Holdout:
     spec = job.spec
     frame = read_snapshot(job.snapshot.path, list(spec.column_types), positions)
     times = frame[spec.data.time_column] if spec.time_ordered and spec.data.time_column else None
-    return Holdout(frame, frame[spec.data.target], times)
+    return Holdout(frame, frame[spec.data.target], times, draw)
 
 
 def _keep_reference(job: Job, train: Any, model: Any, answers: "pd.Series", settings: Settings) -> None:

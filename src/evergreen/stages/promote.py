@@ -28,7 +28,8 @@ def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
 
     evaluation, logged = reached(evidence.evaluation), reached(evidence.logged)
     origin = provenance(job, evaluation.challenger.metrics)
-    tags = replace(origin, trained_until=reached(evidence.split).train_until).to_tags()
+    split = reached(evidence.split)
+    tags = replace(origin, trained_until=split.train_until, draw=split.draw).to_tags()
     card = write_card(describe(job, evidence, None), job.spec)
     registry = Registry(tracking_of(settings))
     version = registry.register(job.spec.model, reached(job.tracking).run_id, logged, tags, card)

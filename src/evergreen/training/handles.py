@@ -41,7 +41,8 @@ class Recipe:
 class RowSplit:
     """Positions of training and holdout rows, stored beside each other in the file at `path` (npz).
 
-    Only labelled rows are on either side. Times are aware, in UTC; None with a random split.
+    Only labelled rows are on either side. Times are aware, in UTC; None with a random split. `draw` names how a random
+    split drew its rows: two with one name hold out the same rows of a table, two with different names do not.
     """
 
     path: str
@@ -50,6 +51,7 @@ class RowSplit:
     train_until: datetime | None = None
     holdout_from: datetime | None = None
     holdout_until: datetime | None = None
+    draw: str = ""
 
 
 @dataclass(frozen=True)

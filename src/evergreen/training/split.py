@@ -1,5 +1,6 @@
 """Which labelled rows train and which are held out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from evergreen.errors import DataError
 from evergreen.spec.base import format_duration
 from evergreen.spec.data import DataSpec
 from evergreen.spec.training import RandomSplit, Split, TimeSplit
-from evergreen.training.files import write_whole
+from evergreen.training.files import digest_of, write_whole
 from evergreen.training.handles import RowSplit
 from evergreen.training.rowkeys import content_keys, named_keys, shuffled
 
@@ -31,6 +32,7 @@ def split_rows(snapshot_path: str, data: DataSpec, split: Split, task: str, fold
     labelled = frame[data.target].notna().to_numpy()
     times = frame[data.time_column].to_numpy() if data.time_column and isinstance(split, TimeSplit) else None
     groups = None if data.group_column is None else named_keys(snapshot_path, data.group_column)
+    draw = _name_draw(snapshot_path, data, split) if isinstance(split, RandomSplit) else ""
     if isinstance(split, TimeSplit):
         split = split.model_copy(update={"gap": gap_of(split, data)})
         train, holdout = time_positions(_required(times, data), labelled, split, groups)
@@ -40,7 +42,7 @@ def split_rows(snapshot_path: str, data: DataSpec, split: Split, task: str, fold
         train, holdout = random_positions(keys, labelled, split, classes)
     if task == "classification":
         _require_two_classes(frame[data.target], train)
-    return _store(folder / "split.npz", (train, holdout), times)
+    return replace(_store(folder / "split.npz", (train, holdout), times), draw=draw)
 
 
 def gap_of(split: TimeSplit, data: DataSpec) -> timedelta:
@@ -131,6 +133,19 @@ def _keys(snapshot_path: str, data: DataSpec) -> npt.NDArray[np.uint64]:
     return content_keys(snapshot_path) if data.id_column is None else named_keys(snapshot_path, data.id_column)
 
 
+def _name_draw(snapshot_path: str, data: DataSpec, split: RandomSplit) -> str:
+    """Digest of all that a row's side depends on, beside the row: which columns are its key, the seed and the share.
+
+    Rows without a name are drawn by all their columns, so that these count where there is such a row.
+    """
+    from evergreen.data.frame import read_snapshot, snapshot_types
+
+    types, named = snapshot_types(snapshot_path), data.group_column or data.id_column
+    is_unnamed = named is None or bool(read_snapshot(snapshot_path, [named])[named].isna().any())
+    columns = sorted(types.items()) if is_unnamed else []
+    return digest_of(["random", split.seed, split.holdout, named, named and types[named], columns])
+
+
 def _distinct(keys: npt.NDArray[np.uint64]) -> tuple[Any, Any, Any]:
     return np.unique(keys, return_inverse=True, return_counts=True)
 
@@ -162,8 +177,8 @@ def _store(path: Path, sides: Sides, times: npt.NDArray[np.datetime64] | None) -
     write_whole(path, lambda file: np.savez(file, train=train, holdout=holdout))
     if times is None:
         return RowSplit(str(path), len(train), len(holdout))
-    moments = times[train].max(), times[holdout].min(), times[holdout].max()
-    return RowSplit(str(path), len(train), len(holdout), *map(_moment, moments))
+    until, first, last = map(_moment, (times[train].max(), times[holdout].min(), times[holdout].max()))
+    return RowSplit(str(path), len(train), len(holdout), until, first, last)
 
 
 def _moment(time: np.datetime64) -> datetime:
