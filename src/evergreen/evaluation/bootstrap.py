@@ -6,8 +6,8 @@ often each row was drawn; to bound its cost there are fewer resamples where rows
 random sample of the rows, which can only widen the interval.
 
 The interval takes percentiles, widened for few rows or blocks as in Hesterberg, What Teachers Should Know About the
-Bootstrap (The American Statistician 69, 2015). Each end is one-sided: with the given confidence the truth lies above
-`lower`, and with the same confidence below `upper`.
+Bootstrap (The American Statistician 69, 2015). Beyond the last resamples it goes on as a normal tail would. Each end is
+one-sided: with the given confidence the truth lies above `lower`, and with the same confidence below `upper`.
 """
 
 import math
@@ -25,7 +25,8 @@ from evergreen.spec.rules import AgainstChampion
 MIN_ROWS = 30
 MIN_BLOCKS = 5
 _ORDERED_BUDGET = 40_000_000  # rows times resamples times classes that are ranked: about 1.5 s of one core
-_FEWEST_RESAMPLES = 200
+FEWEST_RESAMPLES = 200
+BEYOND_AN_END = 5  # resamples that must lie beyond a percentile for it to say where the end is
 _MOST_LOST = 0.05  # share of resamples that may lack the metric
 _ROUNDING = 1e-12
 _HOPELESS = 1e-4  # an interval would have to shrink by more than this, with 10^8 times the rows
@@ -122,7 +123,7 @@ def _ordered_differences(
 ) -> FloatArray:
     ranked = len(challenger.classes) if isinstance(challenger, Labels) and len(challenger.classes) > 2 else 1
     affordable = _ORDERED_BUDGET // ranked
-    rows = _sample(len(challenger.y), affordable // _FEWEST_RESAMPLES, rules.seed)
+    rows = _sample(len(challenger.y), affordable // FEWEST_RESAMPLES, rules.seed)
     new, old = (statistic.prepare(take(outputs, rows)) for outputs in (challenger, champion))
     unit = scheme.unit[rows]
     batches = scheme.weights(min(rules.resamples, affordable // len(rows)), rules.seed)
@@ -140,8 +141,12 @@ def _interval(differences: FloatArray, independent: int, confidence: float) -> F
     from scipy import stats
 
     quantile = stats.t.ppf(1 - confidence, independent - 1)
-    level = stats.norm.cdf(math.sqrt(independent / (independent - 1)) * quantile)
-    return np.quantile(differences, [level, 1 - level])
+    wanted = math.sqrt(independent / (independent - 1)) * quantile
+    level = max(float(stats.norm.cdf(wanted)), BEYOND_AN_END / len(differences))
+    # Further out than the resamples reach, the ends are as far from the middle as normal tails would be.
+    stretch = wanted / stats.norm.ppf(level)
+    middle = np.median(differences)
+    return middle + stretch * (np.quantile(differences, [level, 1 - level]) - middle)
 
 
 def _without_rounding(values: FloatArray, rounding: float) -> FloatArray:

@@ -29,7 +29,8 @@ def draw_comparison(evaluation: Evaluation, picture: Picture) -> "Figure":
     axes.set_yticks(range(len(lines)), [line[0] for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.8)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"positive is better; one-sided {found.confidence:.0%} either end")
+    together = ", slices all together" if len(lines) > 1 else ""
+    axes.set_xlabel(f"positive is better; one-sided {found.confidence:.0%} either end{together}")
     return figure
 
 
