@@ -9,8 +9,10 @@ from rich.table import Table
 from evergreen.checks import Check
 from evergreen.cli.console import open_console
 from evergreen.errors import EvergreenError
+from evergreen.gate.decision import DecisionKind
 from evergreen.settings import Settings
 from evergreen.spec import find_spec, load_spec
+from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 
 OUTCOME_STYLES = {"PASS": "green", "FAIL": "red", "UNKNOWN": "yellow"}
@@ -73,13 +75,22 @@ def show_history(model: str, at: datetime | None, limit: int, settings: Settings
         _show_champion_at(console, name, at, ledger)
         return
     table = Table("#", "decided", "as of", "reason", "decision", "version", "champion", "why", box=None, pad_edge=False)
+    crowned = {crown.decision_id for crown in ledger.history(name)}
     for entry in entries:
         style = DECISION_STYLES[entry.kind]
-        champion = f"{entry.champion_before or '–'} → {entry.champion_after or '–'}"
+        champion = _champion_of(entry, crowned)
         moments = (f"{entry.decided_at:%Y-%m-%d %H:%M}", f"{entry.as_of:%Y-%m-%d}")
         kind, why = f"[{style}]{entry.kind}[/]", escape("; ".join(entry.reasons))
         table.add_row(str(entry.id), *moments, entry.reason, kind, str(entry.version or "–"), champion, why)
     console.print(table)
+
+
+def _champion_of(entry: LedgerEntry, crowned: set[int]) -> str:
+    """Who was champion before and after; a promotion that never had its effect says so."""
+    before, after = (str(version or "–") for version in (entry.champion_before, entry.champion_after))
+    if entry.kind is DecisionKind.PROMOTE and entry.id not in crowned:
+        return f"{before} ({after}: no effect)"
+    return f"{before} → {after}" if before != after else before
 
 
 def _ledger(settings: Settings) -> Ledger | None:

@@ -47,7 +47,7 @@ def run(
         ),
     ] = None,
     reason: Annotated[Reason, typer.Option(help="Why the run is started.")] = Reason.MANUAL,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and report, but change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and report; registry and ledger stay.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train again even where a twin was decided on.")] = False,
 ) -> None:
     """Retrain a model, compare it with its champion and decide."""

@@ -1,6 +1,7 @@
 """`evergreen run`: the retraining flow, with progress and a summary on the terminal."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,11 +27,13 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
     Raises what the flow raises: EvergreenError for everything that has a next step.
     """
     settings = Settings.from_environment()
-    # A spec that cannot be read is said at once, before a server is started for it.
-    read_spec(model, settings)
     console = open_console()
     chosen = is_chosen(os.environ)
+    # Whoever stops a service sends SIGTERM: then, too, a run shall close what it has opened.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with environment(settings), progress(console):
+        # A spec that cannot be read is said at once, before a server is started for it.
+        read_spec(model, settings)
         console.print(f"[bold]{model}[/bold]  starting Prefect …", highlight=False)
         wait = None if chosen else start_server(settings)
         flow = load_flow("retrain", Path.cwd())

@@ -6,9 +6,12 @@ the run, which cannot say any more that it was stopped and tries for minutes.
 
 import atexit
 import os
+import runpy
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -64,7 +67,7 @@ def _command(port: int) -> list[str]:
     folder = str(Path(found.origin).parent) if found is not None and found.origin else "."
     where = ["--app-dir", folder, "--factory", "prefect.server.api.server:create_app"]
     return [
-        *(sys.executable, "-m", "uvicorn", *where, "--host", "127.0.0.1", "--port", str(port)),
+        *(sys.executable, "-m", "evergreen.cli.server", *where, "--host", "127.0.0.1", "--port", str(port)),
         *("--log-level", "error", "--lifespan", "on"),
     ]
 
@@ -95,3 +98,19 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _main() -> None:
+    """Be uvicorn, and end with the process that started this one, however it dies."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    runpy.run_module("uvicorn", run_name="__main__", alter_sys=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    _main()
