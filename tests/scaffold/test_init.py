@@ -318,6 +318,35 @@ def test_names_that_yaml_would_misread_survive(write: Callable[..., Path]) -> No
     assert {"on", "null", "Length (mm): a, b", "y"} <= set(spec.column_types)
 
 
+@pytest.mark.parametrize("broken", ["two\nlines", "a\r\nb: {c", "next\u2028line", "bell\x07 # no", "😀\n😀", "x" * 300])
+def test_a_header_with_line_breaks_becomes_a_spec_that_loads(write: Callable[..., Path], broken: str) -> None:
+    used = ("customerID", "visits", "plan", "observed_at", "last_purchase", "churn", "city")
+    frame = customers(300)
+
+    spec, text = written(write(frame.rename(columns=lambda name: f"{broken} {name}")), f"{broken} churn")
+
+    assert set(spec.column_types) >= {f"{broken} {name}" for name in used}
+    assert "cancelled: suspected leak" in text
+
+
+def test_classes_with_line_breaks_are_shown_on_one_line(write: Callable[..., Path]) -> None:
+    spec, text = written(write(customers().replace({"churn": {"Yes": "Yes,\nleft"}})), "churn")
+
+    assert spec.table.columns["churn"].allowed == ("No", "Yes,\nleft")
+    assert "# churn: No 7" in text
+    assert "Yes, left" in text
+
+
+def test_what_would_not_load_is_not_written(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evergreen.scaffold.write._head", lambda plan: iter(["model: tried", "task: guessing"]))
+    path = write(customers())
+
+    with pytest.raises(UserError, match=r"tried\.yaml:2: task: unknown 'guessing'(?s:.)*so none was written"):
+        written(path, "churn")
+
+    assert not (path.parent / "configs").exists()
+
+
 def test_odd_extremes_and_codes_for_missing_are_pointed_out(write: Callable[..., Path]) -> None:
     frame = customers(3000)
     frame.loc[5, "visits"] = 9000

@@ -1,10 +1,11 @@
 """What `evergreen init` does: look at a table, write a spec beside the others."""
 
-import os
 import re
+import tempfile
 from pathlib import Path
 
-from evergreen.errors import UserError
+from evergreen.errors import SpecError, UserError
+from evergreen.files import write_whole
 
 _MODEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -24,17 +25,25 @@ def init_spec(model: str, data: Path, target: str, time: str | None, out: Path, 
     if out.exists() and not force:
         raise UserError(f"{out}: is there already; choose another name, or overwrite it with --force")
     text = write_spec(plan_spec(model, inspect(data), target, time))
-    _write_whole(out, text)
+    _require_loading(text, out)
+    try:
+        write_whole(out, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
     return text
 
 
-def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _require_loading(text: str, out: Path) -> None:
+    """Raise UserError unless the text is a spec: what `init` wrote must never be the first thing to mend."""
+    from evergreen.spec.load import load_spec
+
+    with tempfile.TemporaryDirectory() as folder:
+        tried = Path(folder) / out.name
+        tried.write_text(text, encoding="utf-8")
+        try:
+            load_spec(tried)
+        except SpecError as error:
+            said = str(error).replace(str(tried), str(out))
+            raise UserError(
+                f"{said}\nThe table makes no working spec, so none was written; rename its columns"
+            ) from error

@@ -1,7 +1,6 @@
 """Write canonical batches as one Parquet file whose bytes depend on the rows alone, and name it by its digest."""
 
 import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -14,10 +13,10 @@ from evergreen.data.paths import filesystem_of, is_local
 from evergreen.data.snapshot import Fault
 from evergreen.data.table import string_schema
 from evergreen.errors import IntegrityError, UnavailableError
+from evergreen.files import open_digest
 from evergreen.spec.columns import ColumnType
 
 ROW_GROUP = 131_072
-_BLOCK = 1 << 20
 
 
 class SnapshotWriter:
@@ -121,7 +120,7 @@ def publish(path: Path, root: str) -> tuple[str, str]:
 
     A file that is there already holds the same bytes and stays untouched.
     """
-    digest = file_digest(str(path))
+    digest = _digest(str(path))
     if not is_local(root):
         return _upload(path, f"{root.rstrip('/')}/{digest}.parquet"), digest
     final = Path(root) / f"{digest}.parquet"
@@ -145,20 +144,17 @@ def _upload(path: Path, final: str) -> str:
     return final
 
 
-def file_digest(path: str) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
+def _digest(path: str) -> str:
+    """sha256 of the file at a path of any file system."""
     filesystem, name = filesystem_of(path)
-    digest = hashlib.sha256()
     with filesystem.open(name, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return open_digest(file)
 
 
 def verify_digest(path: str, digest: str) -> None:
     """Raise IntegrityError unless the file's bytes have this sha256."""
     try:
-        found = file_digest(path)
+        found = _digest(path)
     except FileNotFoundError:
         raise IntegrityError(f"{path}: the snapshot is gone; run the model again to take a new one") from None
     if found != digest:

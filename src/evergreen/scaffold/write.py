@@ -1,5 +1,7 @@
 """A spec plan as YAML: working as it stands, with a comment wherever somebody who knows the data may know better."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,12 +12,14 @@ from evergreen.scaffold.plan import SpecPlan
 from evergreen.spec.data import NULLS, CsvSource
 
 _WIDTH = 110
+# Line breaks, and what else may stand in no line of YAML.
+_BREAKS = re.compile(r"[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]+")
 
 
 def write_spec(plan: SpecPlan) -> str:
     """The text of `configs/<model>.yaml`."""
     sections = (_head, _data, _schema, _features, _training, _rules)
-    return "\n".join(line for section in sections for line in section(plan)) + "\n"
+    return "\n".join(_one_line(line) for section in sections for line in section(plan)) + "\n"
 
 
 def flow(value: Any) -> str:
@@ -23,9 +27,21 @@ def flow(value: Any) -> str:
 
     >>> flow({"path": "a.csv", "allowed": ["no", "yes"]})
     "{path: a.csv, allowed: ['no', 'yes']}"
+    >>> flow(["two\\nlines"])
+    '["two\\\\nlines"]'
     """
     text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("\n...")
+    text = text.removesuffix("\n").removesuffix("\n...")
+    if text == _one_line(text) and not text.startswith("{?"):
+        return text
+    # JSON is YAML too, and has no long forms that begin a line.
+    plain = json.dumps(value, ensure_ascii=False)
+    return _BREAKS.sub(lambda found: "".join(f"\\u{ord(c):04x}" for c in found[0]), plain)
+
+
+def _one_line(text: str) -> str:
+    """Names are data: one with a line break must not end the comment that it stands in."""
+    return " ".join(_BREAKS.split(text))
 
 
 def _head(plan: SpecPlan) -> Iterator[str]:

@@ -9,10 +9,10 @@ from sklearn.pipeline import Pipeline
 
 from evergreen.errors import IntegrityError, UnavailableError
 from evergreen.features.pipeline import with_estimator
+from evergreen.files import digest_of, file_digest, open_digest, read_json, write_json, write_whole
 from evergreen.training.confined import confined
 from evergreen.training.encode import transform_blocks
 from evergreen.training.estimators import Encoding
-from evergreen.training.files import digest_of, file_digest, open_digest, read_json, write_json, write_whole
 from evergreen.training.handles import FittedModel, Recipe
 from evergreen.training.outcome import Array, fit_estimator, recipe_digest
 from evergreen.training.table import TrainingTable

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import evergreen
+from evergreen.files import digest_of
 from evergreen.spec import ModelSpec
 from evergreen.spec.features import Custom
 from evergreen.spec.training import TimeSplit
-from evergreen.training.files import digest_of
 
 # Distributions whose version can change what is learned from the same rows.
 _DISTRIBUTIONS = (

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evergreen.errors import SpecError
-from evergreen.training.files import digest_of
+from evergreen.files import digest_of
 from evergreen.training.handles import Recipe
 from evergreen.training.recipes import build_estimator
 

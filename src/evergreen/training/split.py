@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from evergreen.errors import DataError
+from evergreen.files import digest_of, write_whole
 from evergreen.spec.base import format_duration
 from evergreen.spec.data import DataSpec
 from evergreen.spec.training import RandomSplit, Split, TimeSplit
-from evergreen.training.files import digest_of, write_whole
 from evergreen.training.handles import RowSplit
 from evergreen.training.rowkeys import content_keys, named_keys, shuffled
 

@@ -14,12 +14,12 @@ from evergreen.data.snapshot import Snapshot
 from evergreen.errors import DataError
 from evergreen.features.derive import derivation
 from evergreen.features.pipeline import build_preprocessing
+from evergreen.files import digest_of
 from evergreen.spec import ModelSpec
 from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import DataSpec
 from evergreen.spec.features import FeatureSpec
 from evergreen.training.estimators import Encoding, Task
-from evergreen.training.files import digest_of
 from evergreen.training.handles import RowSplit
 from evergreen.training.split import read_positions
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.files import digest_of, read_json, write_json
 from evergreen.training.confined import confined
 from evergreen.training.encode import Fold, read_fold, read_index
-from evergreen.training.files import digest_of, read_json, write_json
 from evergreen.training.handles import Folds, Recipe, TrialResult
 from evergreen.training.outcome import Array, fit_estimator, measure, readable, recipe_digest
 

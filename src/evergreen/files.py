@@ -16,6 +16,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
+        # Temporary files are their owner's alone.
+        Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
