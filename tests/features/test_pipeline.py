@@ -16,7 +16,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from evergreen.data.parse import TextRules
 from evergreen.errors import DataError
 from evergreen.features.pipeline import build_preprocessing, with_estimator
-from evergreen.spec.features import FeatureSpec
+from evergreen.spec.features import CategoricalPreprocessing, FeatureSpec
 
 NAN = math.nan
 TYPES = {
@@ -40,6 +40,9 @@ FEATURES = FeatureSpec.model_validate(
         "categorical": ["plan", "gift", "weekday"],
     }
 )
+
+# Columns and how many categories each has.
+LEVELS = {"a": 5, "b": 10, "c": 30, "d": 40}
 
 
 def rows(n=200, seed=0):
@@ -211,3 +214,19 @@ def test_a_model_without_numbers_or_without_categories_works():
     for features in (FeatureSpec(categorical=("plan",)), FeatureSpec(numeric=("price",))):
         for encoding in ("scaled", "imputed", "native"):
             assert preprocessing(encoding, features).fit_transform(rows()).shape[0] == 200
+
+
+@pytest.mark.parametrize("encoding", ["scaled", "imputed"])
+def test_indicators_that_would_fill_the_memory_are_refused_before_they_are_made(encoding, monkeypatch):
+    frame = pd.DataFrame({name: [f"{name}{n % levels}" for n in range(60)] for name, levels in LEVELS.items()})
+    features = FeatureSpec(categorical=tuple(LEVELS))
+    types = dict.fromkeys(LEVELS, "category")
+    monkeypatch.setattr("evergreen.features.encode.MOST_BYTES", 60 * 85 * 4 - 1)
+    message = r"85 categories.*times 60 rows.*most have d \(40\), c \(30\), b \(10\): .*min_frequency.*hist_gradient"
+    with pytest.raises(DataError, match=message):
+        build_preprocessing(features, types, encoding, None).fit(frame)
+    build_preprocessing(features, types, "native", None).fit(frame)
+    together = features.model_copy(update={"categorical_preprocessing": CategoricalPreprocessing(min_frequency=0.1)})
+    build_preprocessing(together, types, encoding, None).fit(frame)
+    monkeypatch.setattr("evergreen.features.encode.MOST_BYTES", 60 * 85 * 4)
+    assert build_preprocessing(features, types, encoding, None).fit_transform(frame).shape == (60, 85)

@@ -12,12 +12,15 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from evergreen.errors import DataError
 from evergreen.features.categories import CategoryEncoder
 
 Encoding = Literal["scaled", "imputed", "native"]
 _FILLS: dict[str, Callable[[npt.NDArray[np.float64]], Any]] = {"mean": np.mean, "median": np.median}
 # Temporary float64 copies are made of so many rows at a time.
 _BLOCK = 65_536
+# Indicators of categories may take so many bytes of the matrix that an estimator is given, which is dense.
+MOST_BYTES = 4 * 2**30
 
 
 class EncodeColumns(TransformerMixin, BaseEstimator):
@@ -43,10 +46,11 @@ class EncodeColumns(TransformerMixin, BaseEstimator):
         self.categorical_preprocessing = categorical_preprocessing
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Learn imputation, scales and categories."""
+        """Learn imputation, scales and categories; raises DataError where their indicators would fill the memory."""
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
         self.categories_ = self._category_encoder().fit(X[self.categorical])
+        _require_room(self.categories_, len(X))
         if self.encoding == "native":
             self.unknown_ = self._unknown(X)
         else:
@@ -126,6 +130,20 @@ class Widen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
+
+
+def _require_room(encoder: CategoryEncoder, rows: int) -> None:
+    size = rows * encoder.width * np.dtype(np.float32).itemsize
+    if encoder.encode != "one_hot" or size <= MOST_BYTES:
+        return
+    levels = sorted(((len(names), name) for name, names in zip(encoder.feature_names_in_, encoder.names_, strict=True)))
+    most = ", ".join(f"{name} ({count})" for count, name in levels[:-4:-1])
+    raise DataError(
+        f"features.categorical: {encoder.width:,} categories, one column each, times {rows:,} rows are "
+        f"{size / 2**30:,.1f} GB, more than {MOST_BYTES / 2**30:g}; most have {most}: put rare ones together with "
+        "features.categorical_preprocessing.min_frequency, derive a frequency instead, or keep to kinds that read "
+        "categories as they are (hist_gradient_boosting, random_forest, extra_trees, decision_tree)"
+    )
 
 
 def _statistics(column: npt.NDArray[np.float64], impute: str, scale: str) -> tuple[float, float, float]:
