@@ -1,12 +1,12 @@
 """The sample that drift is measured against, and its profile, as artifacts of a champion's run."""
 
-import hashlib
 import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from evergreen.errors import IntegrityError
+from evergreen.files import file_digest
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering
 from evergreen.registry.handles import Champion
@@ -23,7 +23,7 @@ def log_reference(tracking: Tracking, run_id: str, reference: Path, profile: Pat
         if path.name != name:
             raise ValueError(f"{path}: must be named {name}, as it is looked for under that name")
     tracking.log_artifacts(run_id, given.values(), FOLDER)
-    tracking.log_tags(run_id, {_FILES[name]: _digest(path) for name, path in given.items()})
+    tracking.log_tags(run_id, {_FILES[name]: file_digest(path) for name, path in given.items()})
 
 
 def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Champion:
@@ -47,13 +47,13 @@ def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Cham
 
 def _fetch(tracking: Tracking, champion: Champion, cache: Path, name: str, digest: str) -> Path:
     target = cache / champion.run_id / name
-    if target.exists() and _digest(target) == digest:
+    if target.exists() and file_digest(target) == digest:
         return target
     with answering(tracking.uri):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             path = Path(_download(tracking, champion.run_id, f"{FOLDER}/{name}", scratch))
-            if (found := _digest(path)) != digest:
+            if (found := file_digest(path)) != digest:
                 where = f"{name} of {champion.model} version {champion.version}"
                 raise IntegrityError(
                     f"{where} has digest {found[:12]} and not {digest[:12]}; restore it, or train again"
@@ -67,8 +67,3 @@ def _download(tracking: Tracking, run_id: str, path: str, folder: str) -> str:
 
     location = tracking.client.get_run(run_id).info.artifact_uri
     return str(download_artifacts(f"{location}/{path}", dst_path=folder, tracking_uri=tracking.uri))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
