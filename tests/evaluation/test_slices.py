@@ -35,7 +35,7 @@ def judged(slices: int, seed: int, harm: float = 0.0) -> Outcome:
 @pytest.mark.parametrize("slices", [1, 12])
 def test_equal_models_are_rejected_as_rarely_by_many_slices_as_by_one(slices):
     rejected = sum(judged(slices, seed) is Outcome.FAIL for seed in range(60))
-    assert rejected <= 7  # 3 are expected; each slice by itself would reject 28 of 60 where there are 12
+    assert rejected <= 7  # 3 are expected; each slice by itself would reject 29 of 60 where there are 12
 
 
 def test_a_group_that_got_much_worse_is_seen_among_many():

@@ -23,8 +23,8 @@ EVERY_DOOR = {
     "start_child": lambda tracking: tracking.start_child(RunHandle("r", "1"), "a", {}),
     "finish": lambda tracking: tracking.finish("r"),
     "log_metrics": lambda tracking: tracking.log_metrics("r", {"a": 1.0}),
-    "find_trained": lambda tracking: tracking.find_trained("churn", "k1"),
-    "logged_model": lambda tracking: tracking.logged_model("r"),
+    "find_unfinished": lambda tracking: tracking.find_unfinished("churn", "k1"),
+    "tags": lambda tracking: tracking.tags("r"),
     "champion": lambda tracking: Registry(tracking).champion("churn"),
     "champion_version": lambda tracking: Registry(tracking).champion_version("churn"),
     "versions": lambda tracking: Registry(tracking).versions("churn"),
@@ -83,7 +83,7 @@ def test_a_server_that_goes_down_between_two_calls_is_unavailable(refusing_port,
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr("evergreen.registry.tracking.probe", lambda uri: None)
     tracking = Tracking(f"http://127.0.0.1:{refusing_port}", str(tmp_path))
-    for door in ("champion", "find_trained", "start_run"):
+    for door in ("champion", "find_unfinished", "start_run"):
         with pytest.raises(UnavailableError):
             EVERY_DOOR[door](tracking)
 
@@ -113,7 +113,7 @@ def test_a_page_that_is_missing_on_another_server_is_no_missing_champion(tmp_pat
         with pytest.raises(EvergreenError):
             Registry(tracking).champion("churn")
         with pytest.raises(EvergreenError):
-            tracking.find_trained("churn", "k1")
+            tracking.find_unfinished("churn", "k1")
         server.shutdown()
 
 

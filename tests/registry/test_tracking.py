@@ -112,30 +112,18 @@ def test_the_snapshot_of_a_run_is_its_dataset(tracking):
     assert tracking.tags(run.run_id)["evergreen.snapshot"] == digest
 
 
-def test_a_finished_run_with_its_model_is_found_as_twin(tracking, logged):
-    run_id, model = logged
-    assert tracking.find_trained("churn", "k1") == run_id
-    assert tracking.logged_model(run_id) == model
-
-
-@pytest.mark.parametrize(("model", "key"), [("churn", "k2"), ("penguins", "k1")])
-def test_another_training_is_no_twin(tracking, logged, model, key):
-    assert tracking.find_trained(model, key) is None
-
-
-def test_a_run_without_a_model_or_not_finished_is_no_twin(tracking):
+def test_runs_of_a_training_that_nobody_closed_are_found_by_its_key(tracking):
     finished = tracking.start_run("churn", "a", KEY)
     tracking.finish(finished.run_id)
-    killed = tracking.start_run("churn", "b", KEY)
-    assert tracking.find_trained("churn", "k1") is None
-    assert tracking.find_unfinished("churn", "k1") == (killed.run_id,)
-    assert tracking.logged_model(finished.run_id) is None
+    killed = [tracking.start_run("churn", name, KEY).run_id for name in "bc"]
+    tracking.start_run("churn", "other", {"evergreen.training_key": "k2"})
+    assert set(tracking.find_unfinished("churn", "k1")) == set(killed)
+    assert tracking.find_unfinished("penguins", "k1") == ()
 
 
-def test_a_twin_whose_artifact_is_gone_is_no_twin(tracking, logged, tmp_path):
+def test_a_model_whose_files_are_gone_is_an_error(tracking, logged, tmp_path):
     (mlmodel,) = (tmp_path / "artifacts").rglob("MLmodel")
     mlmodel.unlink()
-    assert tracking.find_trained("churn", "k1") is None
     with pytest.raises(IntegrityError, match="files are gone"):
         tracking.download(logged[1].uri, tmp_path / "copy")
 

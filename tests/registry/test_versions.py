@@ -4,10 +4,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
+from evergreen.checks import Outcome
 from evergreen.errors import IntegrityError, UserError
+from evergreen.registry.handles import LoggedModel
+from evergreen.registry.model import log_model
 from evergreen.registry.provenance import Provenance
 from evergreen.registry.reference import fetch_reference, log_reference
+from evergreen.registry.smoke import smoke_test
 from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry, StaleChampion
 
@@ -41,9 +48,47 @@ def test_registering_thrice_gives_one_version(registry, logged):
     assert registered[0].uri == "models:/churn/1"
 
 
-def test_a_retrained_twin_with_other_bytes_is_another_version(registry, tracking, logged, pipeline, customers):
-    from evergreen.registry.model import log_model
+@pytest.fixture
+def train_again(tracking, customers, labels, encoding, requirements):
+    """Another run that trains from the beginning and logs its model, as `logged` did."""
 
+    def train(rows: int = 300, sent: int = 300) -> tuple[str, LoggedModel]:
+        pipeline = make_pipeline(clone(encoding), LogisticRegression()).fit(customers[:rows], labels[:rows])
+        run = tracking.start_run("churn", "again", {})
+        return run.run_id, log_model(tracking, run.run_id, pipeline, customers.head(sent), requirements)
+
+    return train
+
+
+def test_the_same_training_in_another_run_finds_the_version_that_is_there(registry, tracking, logged, train_again):
+    registered = registry.register("churn", *logged, TAGS, "card")
+    again = train_again()
+    assert again[1].digest != logged[1].digest, "MLflow writes ids into what it saves"
+    found = registry.register("churn", *again, TAGS, "card")
+    assert registry.versions("churn") == (1,)
+    assert found == registered
+    assert smoke_test(tracking, found.uri, found.digest).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("training", "tags"),
+    [
+        ({"rows": 200}, {}),  # another model
+        ({"sent": 50}, {}),  # asked for other rows
+        ({}, {"evergreen.training_key": "k2"}),
+    ],
+)
+def test_another_training_is_another_version(registry, logged, train_again, training, tags):
+    registry.register("churn", *logged, TAGS, "card")
+    assert registry.register("churn", *train_again(**training), TAGS | tags, "card").version == 2
+
+
+def test_trainings_that_nobody_named_are_not_the_same(registry, logged, train_again):
+    registry.register("churn", *logged, {}, "card")
+    assert registry.register("churn", *train_again(), {}, "card").version == 2
+
+
+def test_a_retrained_twin_with_other_bytes_is_another_version(registry, tracking, logged, pipeline, customers):
     registry.register("churn", *logged, TAGS, "card")
     run = tracking.start_run("churn", "second", {})
     again = log_model(tracking, run.run_id, pipeline, customers.head(50), ("pandas==3.0.6",))

@@ -52,6 +52,13 @@ def digest_of(files: Files) -> str:
     return digest.hexdigest()
 
 
+def answers_digest(files: Files) -> str:
+    """The digest of an artifact without MLflow's description and the pipeline's file: both differ from one saving of
+    the same model to the next, by ids, times and addresses in memory. What the pipeline answers is among the rest.
+    """
+    return digest_of({name: content for name, content in files.items() if name not in ("MLmodel", _pipeline(files))})
+
+
 def read_verified(folder: Path, digest: str) -> dict[str, bytes]:
     """The files of an artifact, which are loaded from these very bytes. Raises IntegrityError if the digest differs."""
     files = read_files(folder)
@@ -65,11 +72,8 @@ def read_verified(folder: Path, digest: str) -> dict[str, bytes]:
 
 def load_pipeline(files: Files) -> "Pipeline":
     """The pipeline in an artifact whose digest was verified. Raises IntegrityError for types that are not trusted."""
-    import yaml
-
-    flavor = yaml.safe_load(files["MLmodel"])["flavors"]["sklearn"]
-    content = files[flavor["pickled_model"]]
-    if flavor["serialization_format"] == "skops":
+    content = files[_pipeline(files)]
+    if _flavor(files)["serialization_format"] == "skops":
         return load_skops(content)
     import cloudpickle  # type: ignore[import-untyped]
 
@@ -125,6 +129,17 @@ def difference(expected: Answers, actual: Answers) -> float:
         if len(expected.probabilities or ()) != len(actual.probabilities or ()):
             return float("inf")
     return max((_largest(left, right) for left, right in pairs), default=0.0)
+
+
+def _flavor(files: Files) -> dict[str, Any]:
+    import yaml
+
+    flavor: dict[str, Any] = yaml.safe_load(files["MLmodel"])["flavors"]["sklearn"]
+    return flavor
+
+
+def _pipeline(files: Files) -> str:
+    return str(_flavor(files)["pickled_model"])
 
 
 def _largest(expected: tuple[Any, ...], actual: tuple[Any, ...]) -> float:

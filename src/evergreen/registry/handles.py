@@ -35,18 +35,24 @@ class Champion:
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """A model that is an artifact of a run; `uri` is what MLflow loads it from, `size_mb` all its files."""
+    """A model that is an artifact of a run; `uri` is what MLflow loads it from, `size_mb` all its files.
+
+    `digest` is of all bytes, with the ids and times that MLflow writes among them, so that no two artifacts share it;
+    `answers` is of what the model was asked, what it said and what it requires, which equal models share.
+    """
 
     uri: str
     digest: str
     size_mb: float
     serialization: str
+    answers: str
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered version of a model."""
+    """A registered version of a model, and the digest of its artifact: that of an earlier run's where it is a twin."""
 
     model: str
     version: int
     uri: str
+    digest: str

@@ -11,6 +11,7 @@ from evergreen.registry.artifact import (
     TOLERANCE,
     Answers,
     answer,
+    answers_digest,
     difference,
     digest_of,
     load_pipeline,
@@ -62,6 +63,7 @@ def log_model(
             digest=digest_of(files),
             size_mb=sum(map(len, files.values())) / 1e6,
             serialization="cloudpickle" if trusted is None else "skops",
+            answers=answers_digest(files),
         )
         _link(tracking, run_id, model.model_id, logged)
     return logged
@@ -142,7 +144,7 @@ def _link(tracking: Tracking, run_id: str, model_id: str, logged: LoggedModel) -
 
     tracking.client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     tracking.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-    # Last, because this is what a later run finds its twin by.
+    # Last, so that a run says that it has a model only once it has all of it.
     tags = {
         tag.MODEL_URI: logged.uri,
         tag.MODEL_DIGEST: logged.digest,

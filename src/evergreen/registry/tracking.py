@@ -13,8 +13,8 @@ from evergreen.address import sqlite_file
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import IntegrityError
 from evergreen.registry import provenance as tag
-from evergreen.registry.answers import answering, is_missing, is_served, probe, set_manners
-from evergreen.registry.handles import LoggedModel, RunHandle
+from evergreen.registry.answers import answering, is_served, probe, set_manners
+from evergreen.registry.handles import RunHandle
 from evergreen.store.lock import exclusive
 
 _BATCH = 100  # the most parameters, and the most tags, that MLflow takes at once
@@ -122,37 +122,16 @@ class Tracking:
         with answering(self.uri):
             return dict(self.client.get_run(run_id).data.tags)
 
-    def find_trained(self, model: str, training_key: str) -> str | None:
-        """The newest finished run of exactly this training whose model is still there; None where there is none."""
-        for run in self._runs(model, training_key, "FINISHED"):
-            if (logged := self.logged_model(run.info.run_id)) and self.holds_model(logged):
-                return str(run.info.run_id)
-        return None
-
     def find_unfinished(self, model: str, training_key: str) -> tuple[str, ...]:
         """Runs of this training that nobody closed, newest first: running now, or killed."""
-        return tuple(run.info.run_id for run in self._runs(model, training_key, "RUNNING"))
-
-    def logged_model(self, run_id: str) -> LoggedModel | None:
-        """The model that a run logged; None where it logged none."""
-        tags = self.tags(run_id)
-        if tag.MODEL_URI not in tags:
-            return None
-        size = float(tags[tag.MODEL_SIZE_MB])
-        return LoggedModel(tags[tag.MODEL_URI], tags[tag.MODEL_DIGEST], size, tags[tag.SERIALIZATION])
-
-    def holds_model(self, logged: LoggedModel) -> bool:
-        """True where the artifact of a logged model is still there."""
-        from mlflow.exceptions import MlflowException
-
         with answering(self.uri):
-            try:
-                files = self.client.list_logged_model_artifacts(logged.uri.removeprefix("models:/"))
-            except MlflowException as error:
-                if is_missing(error):
-                    return False
-                raise
-            return any(file.path == "MLmodel" for file in files)
+            experiment = self.client.get_experiment_by_name(model)
+            if experiment is None:
+                return ()
+            rule = f"attributes.status = 'RUNNING' and tags.`{tag.TRAINING_KEY}` = '{training_key}'"
+            newest_first = ["attributes.start_time DESC"]
+            found = self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first)
+            return tuple(run.info.run_id for run in found)
 
     def download(self, uri: str, folder: Path) -> Path:
         """Copy the artifact of `models:/<id>` or `models:/<name>/<version>` into a folder.
@@ -174,18 +153,11 @@ class Tracking:
 
     def url(self, run: RunHandle) -> str | None:
         """The page of a run; None where no tracking server shows one."""
-        return self._page(f"experiments/{run.experiment_id}/runs/{run.run_id}")
-
-    def version_url(self, model: str, version: int) -> str | None:
-        """The page of a registered version; None where no tracking server shows one."""
-        return self._page(f"models/{model}/versions/{version}")
-
-    def _page(self, fragment: str) -> str | None:
         if not is_served(self.uri):
             return None
         parts = urlsplit(self.uri)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", fragment)).replace("#", "#/", 1)
+        host, fragment = parts.netloc.rpartition("@")[2], f"/experiments/{run.experiment_id}/runs/{run.run_id}"
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", fragment))
 
     def _create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RunHandle:
         run = self.client.create_run(experiment_id, run_name=name, tags=dict(tags))
@@ -212,15 +184,6 @@ class Tracking:
         if "://" in self.artifacts:
             return f"{self.artifacts.rstrip('/')}/{model}"
         return None if is_served(self.uri) else str(Path(self.artifacts).absolute() / model)
-
-    def _runs(self, model: str, training_key: str, status: str) -> list[Any]:
-        with answering(self.uri):
-            experiment = self.client.get_experiment_by_name(model)
-            if experiment is None:
-                return []
-            rule = f"attributes.status = '{status}' and tags.`{tag.TRAINING_KEY}` = '{training_key}'"
-            newest_first = ["attributes.start_time DESC"]
-            return list(self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first))
 
 
 def _batches(values: Iterable[Any]) -> Iterable[list[Any]]:

@@ -17,6 +17,7 @@ from evergreen.store.lock import exclusive
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
+ANSWERS_DIGEST = "evergreen.answers_digest"
 
 
 class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
@@ -38,8 +39,8 @@ class Registry:
     ) -> Registered:
         """Register a logged model and point `challenger` at it.
 
-        Doing it again gives the version that is there: of the same logged model, or of the same training with the
-        same bytes.
+        Doing it again gives the version that is there: of the same logged model, or of a run that was killed after
+        the same training gave the same answers.
         """
         with self._turn(model), answering(self.tracking.uri):
             self._ensure_registered_model(model)
@@ -50,7 +51,7 @@ class Registry:
             number = int(found.version)
             if self._aliases(model).get(CHAMPION) != number:
                 self._client.set_registered_model_alias(model, CHALLENGER, str(number))
-        return Registered(model, number, f"models:/{model}/{number}")
+        return Registered(model, number, f"models:/{model}/{number}", found.tags[tag.MODEL_DIGEST])
 
     def champion_version(self, model: str) -> int | None:
         """The number behind alias `champion`; None where the model or the alias does not exist."""
@@ -160,16 +161,17 @@ class Registry:
             model,
             source,
             run_id=run_id,
-            tags={**tags, tag.MODEL_DIGEST: logged.digest, tag.MODEL_URI: logged.uri},
+            tags={**tags, tag.MODEL_DIGEST: logged.digest, tag.MODEL_URI: logged.uri, ANSWERS_DIGEST: logged.answers},
             description=description,
             model_id=model_id,
         )
 
 
 def _is_same(version: Any, run_id: str, logged: LoggedModel, training_key: str | None) -> bool:
-    if version.tags.get(tag.MODEL_DIGEST) != logged.digest:
-        return False
-    return version.run_id == run_id or (training_key is not None and version.tags.get(tag.TRAINING_KEY) == training_key)
+    if version.run_id == run_id and version.tags.get(tag.MODEL_DIGEST) == logged.digest:
+        return True
+    known = (version.tags.get(tag.TRAINING_KEY), version.tags.get(ANSWERS_DIGEST))
+    return training_key is not None and known == (training_key, logged.answers)
 
 
 def _expect(model: str, current: int | None, expected: int | None) -> None:
