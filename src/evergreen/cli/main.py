@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import Reason
 from evergreen.settings import Settings
@@ -123,7 +124,8 @@ def init(
 def main() -> None:
     """Entry point: one message for an error, no traceback for what the caller can put right."""
     try:
-        app()
+        with one_run():
+            app()
     except EvergreenError as error:
         typer.secho(f"evergreen: {error}", err=True, fg="red")
         sys.exit(error.exit_code)
