@@ -60,14 +60,17 @@ from workload import (
     SEED,
     TARGET,
     TIME,
-    TREE_GRID,
     TREES,
     Place,
     resamples,
+    tree_grid,
 )
 
 REQUIREMENTS = ("numpy", "scipy", "pandas", "scikit-learn", "cloudpickle")
-CANDIDATES = [*(("linear", point) for point in LINEAR_GRID), *(("trees", point) for point in TREE_GRID)]
+
+
+def candidates(rows):
+    return [*(("linear", point) for point in LINEAR_GRID), *(("trees", point) for point in tree_grid(rows))]
 
 
 def build(kind, params):
@@ -93,17 +96,17 @@ def trial(candidate, X, y, fold):
         return roc_auc_score(y[validation], model.predict_proba(X[validation[0] : validation[-1] + 1])[:, 1])
 
 
-def search(X, y):
+def search(tried, X, y):
     """Scores of every candidate on every fold; rows are in order of time, so that folds are slices."""
-    scores = np.empty((len(CANDIDATES), FOLDS))
+    scores = np.empty((len(tried), FOLDS))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for position, fold in enumerate(TimeSeriesSplit(FOLDS).split(X)):
-            scores[:, position] = list(pool.map(lambda c, fold=fold: trial(c, X, y, fold), CANDIDATES))
+            scores[:, position] = list(pool.map(lambda c, fold=fold: trial(c, X, y, fold), tried))
     return scores
 
 
-def log_trials(client, experiment, parent, scores):
-    for (kind, params), row in zip(CANDIDATES, scores, strict=True):
+def log_trials(client, experiment, parent, tried, scores):
+    for (kind, params), row in zip(tried, scores, strict=True):
         child = client.create_run(experiment, tags={"mlflow.parentRunId": parent}, run_name=kind).info.run_id
         folds = [Metric("fold", value, 0, step) for step, value in enumerate(row)]
         logged = [Param("kind", kind), *(Param(k, str(v)) for k, v in params.items())]
@@ -199,10 +202,11 @@ def main():  # noqa: PLR0915 - a script, from top to bottom
             y = (frame[TARGET] == CLASSES[1]).to_numpy()
             X = codes_and_numbers(frame.iloc[:cut])
         with record("trials"):
-            scores = search(X, y[:cut])
-            log_trials(client, experiment, run_id, scores)
+            tried = candidates(place.rows)
+            scores = search(tried, X, y[:cut])
+            log_trials(client, experiment, run_id, tried, scores)
         with record("train"):
-            best = CANDIDATES[int(scores.mean(axis=1).argmax())]
+            best = tried[int(scores.mean(axis=1).argmax())]
             with threadpool_limits(1):
                 fitted = build(*best).fit(X, y[:cut])
             model = Pipeline([("read", FunctionTransformer(codes_and_numbers)), ("model", fitted)])

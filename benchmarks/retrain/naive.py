@@ -48,10 +48,10 @@ from workload import (
     SEED,
     TARGET,
     TIME,
-    TREE_GRID,
     TREES,
     Place,
     resamples,
+    tree_grid,
 )
 
 
@@ -98,11 +98,11 @@ def build(estimator):
     )
 
 
-def search(train):
+def search(place, train):
     trees = HistGradientBoostingClassifier(random_state=SEED, **TREES)
     linear = LogisticRegression(max_iter=1000)
     grid = [{"model": [linear], **{f"model__{k}": [v] for k, v in point.items()}} for point in LINEAR_GRID] + [
-        {"model": [trees], **{f"model__{k}": [v] for k, v in point.items()}} for point in TREE_GRID
+        {"model": [trees], **{f"model__{k}": [v] for k, v in point.items()}} for point in tree_grid(place.rows)
     ]
     found = GridSearchCV(build(trees), grid, scoring=METRIC, cv=TimeSeriesSplit(FOLDS), n_jobs=-1, refit=False)
     found.fit(train[INPUTS], train[TARGET])
@@ -154,7 +154,7 @@ def main():  # noqa: PLR0915 - a script, from top to bottom
             cut = df[TIME].max() - pd.Timedelta(days=HOLDOUT_DAYS)
             train, holdout = df[df[TIME] <= cut], df[df[TIME] > cut]
         with record("trials"):
-            found = search(train)
+            found = search(place, train)
             log_trials(found)
         with record("train"):
             model = build(LogisticRegression()).set_params(**found.best_params_)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from processes import tree_cpu
-from server import prefect_server
+from server import prefect_server, stop
 from stages import STAGES
 from workload import Place
 
@@ -77,16 +78,14 @@ def start(place: Place, contestant: str, moment: str, url: str | None) -> dict[s
     command = [sys.executable, str(HERE / "processes.py"), str(total)]
     command += [sys.executable, str(script), str(place.root), moment, str(stages)]
     with (place.root / f"{contestant}-{moment}.log").open("w") as log:
-        done = subprocess.run(
-            command,
-            env=environment(place, contestant, url),
-            cwd=PROJECT,
-            stdout=log,
-            stderr=log,
-            check=False,
-            timeout=LIMIT_SECONDS,
+        process = subprocess.Popen(
+            command, env=environment(place, contestant, url), cwd=PROJECT, stdout=log, stderr=log
         )
-    if done.returncode != 0:
+        try:
+            process.wait(LIMIT_SECONDS)
+        finally:
+            stop(process)
+    if process.returncode != 0:
         raise RuntimeError(f"{contestant} failed; see {log.name}")
     return json.loads(total.read_text()) | {"stages": json.loads(stages.read_text())}
 
@@ -163,6 +162,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK, help="Scratch space; deleting it is safe.")
     parser.add_argument("--fresh", action="store_true", help="Make champions again, after code has changed.")
     arguments = parser.parse_args()
+    # Told to end, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for rows in arguments.rows:
         place = Place(arguments.work.absolute() / str(rows))
         place.root.mkdir(parents=True, exist_ok=True)

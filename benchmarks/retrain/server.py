@@ -37,7 +37,7 @@ def prefect_server(folder: Path) -> Iterator[tuple[str, int]]:
             _wait_until_healthy(url, process)
             yield url, process.pid
         finally:
-            _stop(process)
+            stop(process)
 
 
 def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -54,7 +54,8 @@ def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError(f"the Prefect server did not answer within {_START_SECONDS:g} s")
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a process of ours and all below it."""
     below = descendants(process.pid)
     process.terminate()
     try:

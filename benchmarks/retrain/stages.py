@@ -47,6 +47,11 @@ class Recorder:
         yield
         self.mark(stage)
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Those that were reached."""
+        return tuple(self._found)
+
     def write(self) -> None:
         """Keep what was found."""
         self._path.write_text(json.dumps(self._found))

@@ -16,7 +16,7 @@ def write(rows: int, place: Place) -> None:
     from evergreen.data.synthetic.wide import generate
 
     place.configs.mkdir(parents=True, exist_ok=True)
-    (place.configs / f"{MODEL}.yaml").write_text(spec(place.parquet))
+    (place.configs / f"{MODEL}.yaml").write_text(spec(place))
     if place.csv.exists():
         return
     parts = generate(rows, SEED, {})
