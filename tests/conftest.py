@@ -123,7 +123,7 @@ def drive(spec: str, as_of: datetime, settings: Settings, reason: Reason, at: Vi
 
 def look_at_data(job: Job, settings: Settings, at: Visit) -> Evidence:
     at("validate")
-    evidence = assess.validate(job)
+    evidence = assess.validate(job, settings)
     if not evidence.decision:
         at("drift")
         evidence = assess.assess_drift(job, evidence, settings)

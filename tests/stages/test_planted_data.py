@@ -1,5 +1,6 @@
 """Faults planted in the table, and what the whole run makes of them."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -98,6 +99,8 @@ def test_a_burst_of_nulls_holds_the_run_and_says_where(crowned, second_moment, f
     assert all(f"row {first + n}" in reason for n in range(3))
     (check,) = [check for check in conclusion.evidence.decision.checks if check.outcome == "FAIL"]
     assert check.name == "column spent: max_null_share"
+    (note,) = (crowned.settings.home / "snapshots" / "quarantine").glob("tiny-*.json")
+    assert json.loads(note.read_text())["broken"] == [check.to_dict()]
     assert conclusion.evidence.trials == ()
     assert crowned.production() == production
     assert crowned.decisions() == ["PROMOTE", "HOLD"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.checks import Outcome
+from evergreen.data.quarantine import quarantine
 from evergreen.drift.result import DriftResult
 from evergreen.errors import UserError
 from evergreen.gate.decision import Decision, Reason
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("evergreen.assess")
 
 
-def validate(job: Job) -> Evidence:
-    """Apply the schema's rules to the snapshot; what fails holds the run."""
+def validate(job: Job, settings: Settings) -> Evidence:
+    """Apply the schema's rules to the snapshot; what fails holds the run and puts the snapshot into quarantine."""
     from evergreen.data.frame import read_snapshot
     from evergreen.validation.validate import validate as apply_rules
 
@@ -42,7 +43,10 @@ def validate(job: Job) -> Evidence:
     if result.passed:
         log.info("validate    %d checks pass", len(result.checks))
         return evidence
-    return evidence.add(decision=hold_for_data([check for check in checks if not check.passed]))
+    broken = [check for check in checks if not check.passed]
+    place = quarantine(job.snapshot, settings.snapshots, job.spec.model, [check.to_dict() for check in broken])
+    log.warning("quarantine  %s", place)
+    return evidence.add(decision=hold_for_data(broken))
 
 
 def assess_drift(job: Job, evidence: Evidence, settings: Settings) -> Evidence:

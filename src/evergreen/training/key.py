@@ -27,6 +27,8 @@ _DISTRIBUTIONS = (
 # What of a spec's data no model is made from.
 _NOT_OF_DATA = {"source", "window", "label_delay"}
 
+_FOR_PEOPLE = ("cli", "report", "scaffold")
+
 
 def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
     """sha256 over all that a model is made from: data, the spec as far as it trains, code and environment."""
@@ -55,9 +57,13 @@ def training_digest(spec: ModelSpec) -> str:
 
 
 def code_digest(spec: ModelSpec | None = None) -> str:
-    """sha256 over the installed package's sources and, with a spec, over the modules that it names."""
+    """sha256 over the installed package's sources and, with a spec, over the modules that it names.
+
+    What only shows and asks is left out: another wording trains no other model.
+    """
     root = Path(evergreen.__file__).parent
-    parts = [(path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*.py"))]
+    names = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}
+    parts = [(name, path) for name, path in names.items() if name.split("/")[0] not in _FOR_PEOPLE]
     parts += [(name, path) for name in custom_modules(spec) if (path := _source(name)) is not None]
     return digest_of([(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in parts])
 
