@@ -61,8 +61,8 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tempfile.TemporaryFile()
-    process = subprocess.Popen([*command, str(port)], env={**os.environ, **environment}, stdout=log, stderr=log)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([*command, str(port)], env={**os.environ, **environment}, stdout=quiet, stderr=quiet)
     try:
         yield ready(f"http://127.0.0.1:{port}", process)
     finally:

@@ -53,8 +53,10 @@ def test_a_run_that_dies_anywhere_leaves_the_champion_and_the_next_one_goes_on(c
         assert crowned.decisions() == ["PROMOTE"]
         assert [run.info.status for run in crowned.parents()] == ["FINISHED", *["KILLED"] * dead]
     conclusion = crowned.run(second_moment)
-    assert conclusion.champion == crowned.champion() == crowned.registry.versions(crowned.model)[0]
-    assert crowned.registry.aliases(crowned.model) == {"champion": conclusion.champion, "previous": 1}
+    assert conclusion.champion == crowned.champion() == 2
+    assert crowned.registry.versions(crowned.model) == (2, 1), "runs of one training leave one version"
+    assert crowned.registry.aliases(crowned.model) == {"champion": 2, "previous": 1}
+    assert crowned.ledger.entries(crowned.model)[0].model_digest == crowned.registry.version(crowned.model, 2).digest
     assert all(trial.reused for trial in conclusion.evidence.trials)
     assert conclusion.evidence.fitted.reused
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from evergreen.address import redacted
 from evergreen.cli.console import open_console, shorten
 from evergreen.cli.launch import environment, load_flow
 from evergreen.cli.progress import progress
@@ -18,7 +19,6 @@ from evergreen.report.summary import summarize
 from evergreen.settings import Settings
 from evergreen.stages.open import read_spec
 from evergreen.stages.run import Conclusion
-from evergreen.store.address import redacted
 
 
 def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run: bool, force: bool) -> list[Conclusion]:

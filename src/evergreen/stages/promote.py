@@ -39,9 +39,10 @@ def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
 
 def smoke(evidence: Evidence, settings: Settings) -> Evidence:
     """Put stored requests to the registered artifact in a fresh process; one that fails rejects the challenger."""
-    if evidence.registered is None or evidence.logged is None:
+    if evidence.registered is None:
         return evidence
-    check = smoke_test(tracking_of(settings), evidence.registered.uri, evidence.logged.digest)
+    # An equal training that was registered before is the version, with the artifact that it has.
+    check = smoke_test(tracking_of(settings), evidence.registered.uri, evidence.registered.digest)
     log.info("smoke test  %s: %s", check.outcome, check.why)
     return evidence.add(decision=_with_smoke(reached(evidence.decision), check))
 
@@ -72,7 +73,7 @@ def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> L
             version=version,
             champion_before=before,
             champion_after=version if decision.kind is DecisionKind.PROMOTE else before,
-            model_digest=evidence.logged.digest if version and evidence.logged else None,
+            model_digest=evidence.registered.digest if evidence.registered else None,
         )
     )
     log.info("ledger      decision %s: %s", entry.id, decision.kind)
