@@ -33,6 +33,7 @@ def changed(path, value):
     ("path", "value"),
     [
         ("data.target", "other"),
+        ("data.source", {"kind": "csv", "path": "a.csv", "decimal": ","}),
         ("data.group_column", "shop"),
         ("data.id_column", "id"),
         ("schema.columns", {"price": {"type": "integer"}}),
@@ -54,7 +55,7 @@ def test_what_changes_a_model_changes_its_key(path, value):
     ("path", "value"),
     [
         ("owner", "someone"),
-        ("data.source", {"kind": "parquet", "path": "b.parquet"}),
+        ("data.source", {"kind": "csv", "path": "b.csv"}),
         ("data.window", "30d"),
         ("schema.columns", {"price": {"type": "number", "max_null_share": 0.5, "min": 0}}),
         ("schema.rows", {"at_least": 10}),

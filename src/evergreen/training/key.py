@@ -3,11 +3,13 @@
 import hashlib
 import importlib.util
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import evergreen
+from evergreen.data.parse import text_rules
 from evergreen.files import digest_of
 from evergreen.spec import ModelSpec
 from evergreen.spec.features import Custom
@@ -50,6 +52,8 @@ def training_digest(spec: ModelSpec) -> str:
             "task": spec.task,
             "data": spec.data.model_dump(mode="json", exclude=unused),
             "types": spec.column_types,
+            # They travel in the pipeline, to read raw rows with.
+            "texts": asdict(text_rules(spec.data.source)),
             "features": spec.features.model_dump(mode="json"),
             "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers"}}),
         }
