@@ -37,8 +37,9 @@ def main() -> None:
     moment = {"before": BEFORE, "now": NOW}[sys.argv[2]].replace(tzinfo=UTC)
     with environment(settings):
         run = open_run(Request(MODEL, moment, Reason.MANUAL), Origin("benchmark"), settings, now)
-        with track.track(track.prepare_job(run, load.load(run, settings), settings), settings) as job:
-            evidence = assess.assess_drift(job, assess.validate(job), settings)
+        job = track.prepare_job(run, load.load(run, settings), settings)
+        evidence = assess.assess_drift(job, assess.validate(job, settings), settings)
+        with track.track(job, track.find_twin(job, evidence, settings), settings) as job:
             rows = train.split(job)
             search = plan(job.spec.training, job.spec.task)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
