@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stages import Recorder
 
-record = Recorder(Path(sys.argv[3]))
+started = Recorder(Path(sys.argv[3])) if __name__ == "__main__" else None
 
 import logging
 
@@ -18,7 +18,7 @@ from marks import Marks
 from workload import BEFORE, MODEL, NOW
 
 
-def main() -> None:
+def main(record: Recorder) -> None:
     from evergreen.cli.main import main as evergreen
 
     logging.getLogger("evergreen").addHandler(Marks(record))
@@ -34,5 +34,5 @@ def main() -> None:
             raise RuntimeError(f"no version was registered (exit code {ended.code})") from None
 
 
-if __name__ == "__main__":
-    main()
+if started:
+    main(started)

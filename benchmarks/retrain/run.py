@@ -31,7 +31,7 @@ WORK = HERE.parent / ".work" / "retrain"
 TITLES = {
     "flow": "flow, server runs elsewhere",
     "flow_embedded": "flow, embedded server",
-    "stages_only": "flow's stages without Prefect",
+    "without_prefect": "flow, Prefect cut out",
     "careful": "careful script",
     "naive": "naive script",
 }
