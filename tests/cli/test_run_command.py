@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ class Slow(LogisticRegression):
 """
 
 
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """What a shell starts in its background ignores Ctrl-C and hands that down; these children shall not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_in_training_stops_at_once_and_the_next_run_goes_on(anchored, command, process, orchestrator):
     (anchored.folder / "slow_estimator.py").write_text(SLOW)
     candidate = {"kind": "custom", "estimator": "slow_estimator:Slow", "grid": {"C": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}
