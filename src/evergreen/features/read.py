@@ -43,7 +43,7 @@ class CanonicalFrame(TransformerMixin, BaseEstimator):
         if missing:
             raise DataError(f"the rows have no column {missing[0]!r}; the model reads {', '.join(self.types)}")
         rules = TextRules(self.decimal, tuple(self.null_values), self.day_first)
-        return canonical_frame(X[list(self.types)], self.types, rules)
+        return canonical_frame(X, self.types, rules)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """The source columns."""
