@@ -18,7 +18,7 @@ from evergreen.features.categories import CategoryEncoder
 Encoding = Literal["scaled", "imputed", "native"]
 _FILLS: dict[str, Callable[[npt.NDArray[np.float64]], Any]] = {"mean": np.mean, "median": np.median}
 # Temporary float64 copies are made of so many rows at a time.
-_BLOCK = 65_536
+_BLOCK = 16_384
 # Indicators of categories may take so many bytes of the matrix that an estimator is given, which is dense.
 MOST_BYTES = 4 * 2**30
 

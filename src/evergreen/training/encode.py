@@ -22,7 +22,7 @@ from evergreen.training.split import Sides, gap_of
 from evergreen.training.table import TrainingTable
 
 # Rows are transformed and written so many at a time, so that only a block exists twice.
-_BLOCK = 65_536
+_BLOCK = 32_768
 _INDEX = "folds.json"
 
 
