@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from evergreen.cli import alerting, deployment, doctor, machine, people
 from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import Reason
@@ -119,6 +120,10 @@ def init(
     path = Settings.from_environment().configs / f"{model}.yaml"
     init_spec(model, data, target, time, path, force=force)
     typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
+
+
+for module in (people, machine, deployment, alerting, doctor):
+    module.add_commands(app)
 
 
 def main() -> None:

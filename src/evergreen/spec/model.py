@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from evergreen.spec.base import Part
+from evergreen.spec.base import Duration, Part
 from evergreen.spec.columns import ColumnType, TableRules
 from evergreen.spec.contradictions import contradictions
 from evergreen.spec.data import DataSpec
@@ -26,13 +27,19 @@ from evergreen.spec.schedule import require_cron, require_timezone
 from evergreen.spec.training import TimeSplit, TrainingSpec
 
 # Changing these changes neither a model nor a verdict.
-_WITHOUT_EFFECT = {"owner", "description", "schedule", "notify"}
+_WITHOUT_EFFECT: dict[str, Any] = {
+    **dict.fromkeys(("owner", "description", "schedule", "notify"), True),
+    "promotion": {"approve_within"},
+    "drift": {"cooldown"},
+    "training": {"search": {"runner", "workers", "address"}},
+}
 
 
 class Promotion(Part):
     """What happens to a challenger that passed its gate."""
 
     mode: Literal["automatic", "approval", "canary"] = "automatic"
+    approve_within: Duration = Field(timedelta(days=7), description="A held challenger is rejected after this long.")
 
 
 class Schedule(Part):
@@ -40,13 +47,18 @@ class Schedule(Part):
 
     cron: Annotated[str, AfterValidator(require_cron)] = "0 6 * * 1"
     timezone: Annotated[str, AfterValidator(require_timezone)] = "UTC"
+    active: bool = Field(True, description="False deploys the schedule paused.")
 
 
-class Webhook(Part):
-    """A URL, held by an environment variable, that is told what happened."""
+News = Literal["promoted", "rejected", "held", "failed", "rolled_back", "drift", "silence"]
+
+
+class Notify(Part):
+    """Somebody who is told what happened; the address is a secret, so an environment variable holds it."""
 
     kind: Literal["webhook", "slack", "email"]
-    url_env: str
+    url_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Variable with the address.")]
+    on: tuple[News, ...] = Field(get_args(News), description="What is told; everything when left out.")
 
 
 class ModelSpec(Part):
@@ -64,7 +76,7 @@ class ModelSpec(Part):
     gates: Gates = Gates()
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
-    notify: tuple[Webhook, ...] = ()
+    notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelSpec":

@@ -1,5 +1,6 @@
 """Drift and gate rules: the bounds a run is judged by."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -32,6 +33,9 @@ class DriftRules(Part):
     )
     sample: int = Field(50_000, ge=100, description="Rows of the reference, and of the report, at most.")
     seed: int = 0
+    cooldown: Duration = Field(
+        timedelta(days=1), description="After a retraining for drift, no other alert starts one for this long."
+    )
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
 
 

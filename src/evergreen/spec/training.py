@@ -47,6 +47,9 @@ class Search(Part):
 
     kind: Literal["grid", "random", "halving"] = "grid"
     runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    address: str | None = Field(
+        None, description="A Dask or Ray cluster that runs already; one on this machine is started when left out."
+    )
     workers: int | None = Field(None, ge=1, description="Trials at once; the machine's cores when left out.")
     trials: int = Field(20, ge=1, description="How many draws `random` and `halving` start from.")
     factor: int = Field(3, ge=2, description="`halving` keeps one in so many recipes a round.")

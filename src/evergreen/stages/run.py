@@ -79,6 +79,11 @@ class Evidence:
         """The same evidence with more of it."""
         return replace(self, **parts)
 
+    @property
+    def passed_gate(self) -> bool:
+        """True where a challenger passed every check, whether it is promoted at once or waits for a person."""
+        return self.logged is not None and self.decision is not None and all(c.passed for c in self.decision.checks)
+
     def decided(self, kind: DecisionKind) -> bool:
         """True where this is the decision."""
         return self.decision is not None and self.decision.kind is kind

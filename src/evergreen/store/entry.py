@@ -2,9 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from evergreen.checks import Check
 from evergreen.gate.decision import DecisionKind, Reason
+
+
+class Cause(StrEnum):
+    """What made a decision be written: a run's own judgement, or something that happened to an earlier decision."""
+
+    RUN = "run"
+    APPROVAL = "approval"  # a person approved or rejected what was held
+    TIMEOUT = "timeout"  # nobody did in time
+    ROLLBACK = "rollback"  # a person went back to an earlier champion
+    RECONCILE = "reconcile"  # a promotion that never took effect was withdrawn
 
 
 @dataclass(frozen=True)
@@ -13,7 +24,9 @@ class LedgerEntry:
 
     `id` is None until written. `champion_before` and `champion_after` are versions; they are equal where the
     champion stayed. Times are aware, in UTC: `as_of` is what the run looked from, `decided_at` when it decided.
-    `model_digest` is the digest of the model artifact of `version`: nothing else is loaded under that version.
+    `model_digest` is the digest of the model artifact that is decided on: of `version` where there is one, and nothing
+    else is loaded under that version. `resolves` is the held decision that this one answers; a decision is answered
+    once.
     """
 
     model: str
@@ -35,6 +48,8 @@ class LedgerEntry:
     champion_after: int | None = None
     id: int | None = None
     model_digest: str | None = None
+    cause: Cause = Cause.RUN
+    resolves: int | None = None
 
 
 @dataclass(frozen=True)

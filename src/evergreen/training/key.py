@@ -29,7 +29,7 @@ _DISTRIBUTIONS = (
 # What of a spec's data no model is made from.
 _NOT_OF_DATA = {"source", "window", "label_delay"}
 
-_FOR_PEOPLE = ("cli", "report", "scaffold")
+_FOR_PEOPLE = ("cli", "notify", "operations", "orchestrator", "report", "scaffold", "supervisor")
 
 
 def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
@@ -55,7 +55,7 @@ def training_digest(spec: ModelSpec) -> str:
             # They travel in the pipeline, to read raw rows with.
             "texts": asdict(text_rules(spec.data.source)),
             "features": spec.features.model_dump(mode="json"),
-            "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers"}}),
+            "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers", "address"}}),
         }
     )
 

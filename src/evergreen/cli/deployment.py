@@ -1,0 +1,7 @@
+"""`evergreen deploy`: bring Prefect in step with the specs."""
+
+import typer
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands."""
