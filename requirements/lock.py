@@ -6,8 +6,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # Dask and Ray are chosen by few and installed by them: `pip install evergreen[dask]`.
-EXTRAS = ["--extra", "examples", "--extra", "postgres"]
-SETS = {"run": [*EXTRAS], "dev": [*EXTRAS, "--group", "dev"]}
+EXTRAS = ["--extra", "examples", "--extra", "postgres", "--extra", "s3"]
+SETS = {
+    "run": [*EXTRAS],
+    "dev": [*EXTRAS, "--group", "dev"],
+    "kubernetes": [*EXTRAS, "--extra", "kubernetes"],
+}
 HEADER = "# Made by `make lock` from pyproject.toml. Exact versions with hashes; see CONTRIBUTING.md.\n"
 
 
