@@ -34,6 +34,7 @@ from evergreen.store.ledger import Ledger
 from evergreen.training import key
 from evergreen.training.handles import TrialResult
 from evergreen.training.recipes import best, plan, select
+from tests import servers
 
 FIRST = datetime(2026, 4, 1, tzinfo=UTC)
 SECOND = datetime(2026, 5, 1, tzinfo=UTC)
@@ -354,6 +355,13 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PrefectServer]:
+    """A real server with all its services, for tests of what the in-process one does not do: schedules, automations."""
+    with servers.prefect_server(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
