@@ -53,17 +53,35 @@ def answering(url: str) -> Iterator[None]:
         raise error.orig or error from error
 
 
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that writes; on SQLite one at a time, so that nobody writes between its reading and its writing."""
+    with engine.execution_options(evergreen_writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
+        yield connection
+
+
 def prepare(engine: sa.Engine, url: str) -> None:
     """Bring the database to the newest migration, one process at a time; quick where it is there already."""
     file = sqlite_file(url)
     with answering(url), _locked(file):
         if file is not None:
             _create_folder(file)
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            if _revision(connection) != HEAD:
-                _migrate(connection, url)
+        with engine.connect() as connection:
+            revision = _revision(connection)
+        if revision != HEAD:
+            _migrate_alone(engine, url)
+
+
+def _migrate_alone(engine: sa.Engine, url: str) -> None:
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            # Others may be at a long migration: nothing but their end is worth waiting for.
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        if _revision(connection) != HEAD:
+            _migrate(connection, url)
 
 
 def _locked(file: Path | None) -> Any:
@@ -106,7 +124,9 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    # A reader that turns writer fails at once where another wrote meanwhile; one that starts as a writer waits.
+    writes = connection.get_execution_options().get("evergreen_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _explained(url: str, error: exc.OperationalError) -> UnavailableError | IntegrityError:
@@ -115,7 +135,7 @@ def _explained(url: str, error: exc.OperationalError) -> UnavailableError | Inte
         return IntegrityError(f"{redacted(url)}: not a prepared store ({reason}); prepare it, or check the address")
     if "already exists" in reason or "no such column" in reason:
         return _damaged(url, error)
-    if "locked" in reason:
+    if "locked" in reason or "lock timeout" in reason:
         return UnavailableError(f"{redacted(url)}: locked by another process ({reason}); try again once it is done")
     message = f"{redacted(url)}: the store does not answer ({reason}); check that it runs and can be written"
     return UnavailableError(message)

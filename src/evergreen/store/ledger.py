@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from evergreen.errors import IntegrityError
 from evergreen.gate.decision import DecisionKind
-from evergreen.store.database import answering, open_engine, prepare
+from evergreen.store.chain import append, hold_end
+from evergreen.store.database import answering, open_engine, prepare, writing
 from evergreen.store.entry import Crown, LedgerEntry
 from evergreen.store.rows import to_crown, to_entry, to_row
 from evergreen.store.tables import champions, decisions
@@ -33,10 +34,8 @@ class Ledger:
         """Write a decision in one transaction; what comes back carries its id."""
         if entry.id is not None:
             raise ValueError(f"decision {entry.id} is in the ledger already")
-        with answering(self.url), self._engine.begin() as connection:
-            written = connection.execute(sa.insert(decisions).values(to_row(entry)))
-            assert written.inserted_primary_key is not None
-            return replace(entry, id=int(written.inserted_primary_key[0]))
+        with answering(self.url), writing(self._engine) as connection:
+            return replace(entry, id=append(connection, decisions, to_row(entry)))
 
     def entry(self, decision_id: int) -> LedgerEntry | None:
         """The decision with this id; None where there is none."""
@@ -74,11 +73,13 @@ class Ledger:
         Raises IntegrityError where the decision crowned another version.
         """
         values = {"decision_id": decision_id, "model": model, "version": version, "at": at}
-        with answering(self.url), self._engine.begin() as connection:
-            connection.execute(_insert_if_absent(self._engine.dialect.name, values))
+        with answering(self.url), writing(self._engine) as connection:
+            hold_end(connection, champions)
             query = sa.select(champions.c.model, champions.c.version).where(champions.c.decision_id == decision_id)
-            crowned = tuple(connection.execute(query).one())
-            if crowned != (model, version):
+            crowned = connection.execute(query).one_or_none()
+            if crowned is None:
+                append(connection, champions, values)
+            elif tuple(crowned) != (model, version):
                 raise IntegrityError(f"decision {decision_id} crowned {crowned[0]} {crowned[1]}, not {model} {version}")
 
     def champion_at(self, model: str, moment: datetime) -> tuple[int, LedgerEntry] | None:
@@ -108,10 +109,3 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
-
-
-def _insert_if_absent(dialect: str, values: dict[str, Any]) -> sa.Insert:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(champions).values(values).on_conflict_do_nothing(index_elements=["decision_id"])

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from evergreen.checks import Check
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.store.entry import Crown, LedgerEntry
+from evergreen.store.entry import Cause, Crown, LedgerEntry
 
-_PLAIN = frozenset(f.name for f in fields(LedgerEntry)) - {"kind", "reasons", "checks", "reason", "id"}
+_PLAIN = frozenset(f.name for f in fields(LedgerEntry)) - {"kind", "reasons", "checks", "reason", "cause", "id"}
 
 
 def to_row(entry: LedgerEntry) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def to_row(entry: LedgerEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in _PLAIN} | {
         "kind": entry.kind.value,
         "reason": entry.reason.value,
+        "cause": entry.cause.value,
         "reasons": list(entry.reasons),
         "checks": [_encode(check) for check in entry.checks],
     }
@@ -30,6 +31,7 @@ def to_entry(row: sa.RowMapping) -> LedgerEntry:
         id=row["id"],
         kind=DecisionKind(row["kind"]),
         reason=Reason(row["reason"]),
+        cause=Cause(row["cause"]),
         reasons=tuple(row["reasons"]),
         checks=tuple(_decode(check) for check in row["checks"]),
     )

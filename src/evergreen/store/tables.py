@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -36,6 +36,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 
+
+def _chain() -> sa.Column[str]:
+    """What holds a row to the one before it; see evergreen.store.chain."""
+    return sa.Column("chain", sa.Text, nullable=False, server_default="")
+
+
 decisions = sa.Table(
     "decisions",
     metadata,
@@ -58,8 +64,12 @@ decisions = sa.Table(
     sa.Column("champion_before", sa.Integer),
     sa.Column("champion_after", sa.Integer),
     sa.Column("model_digest", sa.Text),
+    sa.Column("cause", sa.Text, nullable=False, server_default="run"),
+    sa.Column("resolves", sa.Integer, sa.ForeignKey("decisions.id")),
+    _chain(),
     sa.Index("decisions_by_model", "model", "id"),
     sa.Index("decisions_by_training_key", "model", "training_key"),
+    sa.Index("decisions_by_resolved", "resolves", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -71,6 +81,65 @@ champions = sa.Table(
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    _chain(),
     sa.Index("champions_by_model", "model", "at"),
     sqlite_autoincrement=True,
+)
+
+pins = sa.Table(
+    "pins",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("done_by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    _chain(),
+    sa.Index("pins_by_model", "model", "id"),
+    sqlite_autoincrement=True,
+)
+
+chain_heads = sa.Table(
+    "chain_heads",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("last_id", sa.Integer, nullable=False),
+    sa.Column("chain", sa.Text, nullable=False),
+)
+
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Index("facts_by_model", "model", "kind", "at"),
+    sa.Index("facts_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("fact_id", sa.Integer, sa.ForeignKey("facts.id"), primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("until", UtcDateTime),
+    sa.Column("claimant", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("problem", sa.Text),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("session", sa.Integer, nullable=False),
 )
