@@ -35,6 +35,7 @@ from evergreen.training import key
 from evergreen.training.handles import TrialResult
 from evergreen.training.recipes import best, plan, select
 from tests import servers
+from tests.postgres import Cluster, postgres
 
 FIRST = datetime(2026, 4, 1, tzinfo=UTC)
 SECOND = datetime(2026, 5, 1, tzinfo=UTC)
@@ -107,8 +108,8 @@ def drive(spec: str, as_of: datetime, settings: Settings, reason: Reason, at: Vi
         if not evidence.decision:
             evidence = find_challenger(job, evidence, settings, at)
             at("evaluate")
-            evidence = evaluate.judge_challenger(job, evaluate.evaluate_models(job, evidence, settings))
-        if evidence.decided(DecisionKind.PROMOTE):
+            evidence = evaluate.judge_challenger(job, evaluate.evaluate_models(job, evidence, settings), settings)
+        if evidence.passed_gate:
             at("register")
             evidence = promote.register(job, evidence, settings)
             at("smoke")
@@ -361,6 +362,13 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PrefectServer]:
     """A real server with all its services, for tests of what the in-process one does not do: schedules, automations."""
     with servers.prefect_server(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A real PostgreSQL on loopback: `cluster.create_database()` is the address of an empty database."""
+    with postgres() as running:
         yield running
 
 
