@@ -1,0 +1,93 @@
+"""What is deployed against what the specs say: deployments, their schedules, the automations beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from evergreen.operations.doctor.finding import Finding, asked, fine, wrong
+from evergreen.orchestrator.api import Automation, Deployment, PrefectApi
+from evergreen.orchestrator.names import (
+    APPROVE,
+    TAG,
+    automated_model,
+    drift_automation,
+    retrain_deployment,
+    rollback_deployment,
+)
+from evergreen.spec import ModelSpec
+
+DEPLOYMENTS, SCHEDULES, AUTOMATIONS = "deployments", "schedules", "automations"
+NAMES = (DEPLOYMENTS, SCHEDULES, AUTOMATIONS)
+_DEPLOY = "evergreen deploy"
+
+
+def look_at_deployed(api: PrefectApi, specs: Sequence[ModelSpec], *, complete: bool) -> Iterator[Finding]:
+    """What the server has. `complete` is False where a spec could not be read: what it is for is not called surplus."""
+    yield asked(DEPLOYMENTS, lambda: judge_deployments(api.deployments(), specs, complete))
+    yield asked(SCHEDULES, lambda: judge_schedules(api.deployments(), specs))
+    yield asked(AUTOMATIONS, lambda: judge_automations(api.automations(), specs, complete))
+
+
+def judge_deployments(there: Sequence[Deployment], specs: Sequence[ModelSpec], complete: bool) -> Finding:
+    """Every spec has its deployments, and no deployment of ours is without its spec."""
+    wanted = _wanted(specs)
+    missing = [name for name in wanted if name not in {one.name for one in there}]
+    ours = [one.name for one in there if TAG in one.tags]
+    surplus = [name for name in ours if name.startswith(_OF_MODELS) and name not in wanted] if complete else []
+    if missing or surplus:
+        parts = [f"missing: {', '.join(missing)}" if missing else "", f"without a spec: {_list(surplus)}"]
+        return wrong(DEPLOYMENTS, "; ".join(part for part in parts if part and not part.endswith(": ")), _DEPLOY)
+    return fine(DEPLOYMENTS, f"{len(wanted)}, as the specs say")
+
+
+def judge_schedules(there: Sequence[Deployment], specs: Sequence[ModelSpec]) -> Finding:
+    """Every spec with an active schedule is scheduled by its own cron. A missing deployment is not told of twice."""
+    by_name = {one.name: one for one in there}
+    known = [(spec, by_name[name]) for spec in specs if (name := retrain_deployment(spec.model)) in by_name]
+    paused = [one.name for spec, one in known if spec.schedule.active and not _is_active(one)]
+    other = [one.name for spec, one in known if one.name not in paused and not _keeps_time(one, spec)]
+    if paused:
+        what = f"paused, although the spec says active: {_list(paused)}"
+        return wrong(
+            SCHEDULES, what, "resume it on the deployment's page, or write schedule: {active: false} in the spec"
+        )
+    if other:
+        return wrong(SCHEDULES, f"not at the time that the spec says: {_list(other)}", _DEPLOY)
+    return fine(SCHEDULES, f"{sum(spec.schedule.active for spec, _ in known)} active")
+
+
+def judge_automations(there: Sequence[Automation], specs: Sequence[ModelSpec], complete: bool) -> Finding:
+    """Every spec has an automation that is on."""
+    on: Mapping[str, bool] = {one.name: one.enabled for one in there}
+    wanted = [drift_automation(spec.model) for spec in specs]
+    missing, off = [n for n in wanted if n not in on], [n for n in wanted if on.get(n) is False]
+    if off:
+        return wrong(AUTOMATIONS, f"switched off: {_list(off)}", f"prefect automation resume '{off[0]}'")
+    if missing:
+        return wrong(AUTOMATIONS, f"missing: {_list(missing)}", _DEPLOY)
+    surplus = [name for name in on if automated_model(name) and name not in wanted] if complete else []
+    if surplus:
+        return wrong(AUTOMATIONS, f"without a spec: {_list(surplus)}", _DEPLOY)
+    return fine(AUTOMATIONS, f"{len(wanted)} on")
+
+
+_OF_MODELS = ("retrain/", "rollback/")
+
+
+def _wanted(specs: Sequence[ModelSpec]) -> list[str]:
+    models = [spec.model for spec in specs]
+    of_models = [name for model in models for name in (retrain_deployment(model), rollback_deployment(model))]
+    return [*of_models, APPROVE] if models else []
+
+
+def _is_active(one: Deployment) -> bool:
+    return not one.paused and any(schedule.active for schedule in one.schedules)
+
+
+def _keeps_time(one: Deployment, spec: ModelSpec) -> bool:
+    if not spec.schedule.active:
+        return True
+    wanted = (spec.schedule.cron, spec.schedule.timezone)
+    return any((schedule.cron, schedule.timezone) == wanted for schedule in one.schedules if schedule.active)
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)

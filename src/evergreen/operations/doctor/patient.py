@@ -1,0 +1,35 @@
+"""What is examined, and the bounds that it is held to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from evergreen.settings import Settings
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """From where on something is wrong.
+
+    `skew`: what one machine writes another compares with its own clock. The shortest such wait is the ten seconds
+    after which a worker looks for work again, so half of that is the bound. `undelivered`: how long a message may wait.
+    """
+
+    free_bytes: int = 1_000_000_000
+    free_share: float = 0.05
+    skew: timedelta = timedelta(seconds=5)
+    undelivered: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A set-up: where its state lives, what its environment says, and whose clock it is compared with.
+
+    `ports` are the ones that `evergreen up` would open, by what they are for.
+    """
+
+    settings: Settings
+    environ: Mapping[str, str]
+    clock: Callable[[], datetime]
+    bounds: Bounds = Bounds()
+    ports: Mapping[str, int] = field(default_factory=lambda: {"Prefect": 4200, "MLflow": 5000})
