@@ -62,6 +62,13 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+def upsert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that can say what to do on a conflict, which SQLAlchemy has for each database apart."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
 def prepare(engine: sa.Engine, url: str) -> None:
     """Bring the database to the newest migration, one process at a time; quick where it is there already."""
     file = sqlite_file(url)

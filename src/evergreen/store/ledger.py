@@ -7,13 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from evergreen.errors import IntegrityError
+from evergreen.errors import IntegrityError, UserError
 from evergreen.gate.decision import DecisionKind
+from evergreen.store.announce import fact_of_crown, fact_of_decision
 from evergreen.store.chain import append, hold_end
 from evergreen.store.database import answering, open_engine, prepare, writing
 from evergreen.store.entry import Crown, LedgerEntry
+from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
 from evergreen.store.tables import champions, decisions
+
+
+class AlreadyDecided(UserError):  # noqa: N818 - what happened reads better than that it is an error
+    """A held decision was answered before."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,20 @@ class Ledger:
         prepare(self._engine, self.url)
 
     def record(self, entry: LedgerEntry) -> LedgerEntry:
-        """Write a decision in one transaction; what comes back carries its id."""
+        """Write a decision, and the fact that people are told of it, in one transaction; what comes back has its id.
+
+        Raises AlreadyDecided where another decision answered the one that this `resolves`.
+        """
         if entry.id is not None:
             raise ValueError(f"decision {entry.id} is in the ledger already")
         with answering(self.url), writing(self._engine) as connection:
-            return replace(entry, id=append(connection, decisions, to_row(entry)))
+            hold_end(connection, decisions)
+            if entry.resolves is not None:
+                _refuse_second_answer(connection, entry.resolves)
+            written = replace(entry, id=append(connection, decisions, to_row(entry)))
+            if fact := fact_of_decision(written):
+                put_fact(connection, fact)
+            return written
 
     def entry(self, decision_id: int) -> LedgerEntry | None:
         """The decision with this id; None where there is none."""
@@ -67,10 +82,37 @@ class Ledger:
         promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
         return self._entries(promoted & (c.id > sa.func.coalesce(later, 0)) & ~taken_back)[::-1]
 
+    def pending(self, model: str | None = None) -> tuple[LedgerEntry, ...]:
+        """HOLD decisions that a person can still answer, oldest first; of all models where none is named.
+
+        They have a trained challenger, nothing answered them, and no later training of the model was decided on.
+        """
+        c, after, answer = decisions.c, decisions.alias("after"), decisions.alias("answer")
+        challenged = (c.kind == DecisionKind.HOLD.value) & c.mlflow_run.is_not(None) & c.model_digest.is_not(None)
+        overtaken = sa.exists().where(
+            (after.c.model == c.model)
+            & (after.c.id > c.id)
+            & after.c.training_key.is_not(None)
+            & (after.c.kind != DecisionKind.SKIP.value)
+        )
+        rule = challenged & ~sa.exists().where(answer.c.resolves == c.id) & ~overtaken
+        return self._entries(rule if model is None else rule & (c.model == model))[::-1]
+
+    def resolution(self, decision_id: int) -> LedgerEntry | None:
+        """The decision that answered a held one; None while nothing did."""
+        return next(iter(self._entries(decisions.c.resolves == decision_id)), None)
+
+    def models(self) -> tuple[str, ...]:
+        """Every model that was ever decided on, by name."""
+        query = sa.select(decisions.c.model).distinct().order_by(decisions.c.model)
+        with answering(self.url), self._engine.connect() as connection:
+            return tuple(connection.execute(query).scalars())
+
     def crown(self, decision_id: int, model: str, version: int, at: datetime) -> None:
         """Append to the champion history that this decision took effect. Twice is once; the first moment stays.
 
-        Raises IntegrityError where the decision crowned another version.
+        Raises IntegrityError where the decision crowned, or decided on, another version. People are told in the same
+        transaction.
         """
         values = {"decision_id": decision_id, "model": model, "version": version, "at": at}
         with answering(self.url), writing(self._engine) as connection:
@@ -78,7 +120,9 @@ class Ledger:
             query = sa.select(champions.c.model, champions.c.version).where(champions.c.decision_id == decision_id)
             crowned = connection.execute(query).one_or_none()
             if crowned is None:
+                entry = _promotion(connection, decision_id, model, version)
                 append(connection, champions, values)
+                put_fact(connection, fact_of_crown(entry, at))
             elif tuple(crowned) != (model, version):
                 raise IntegrityError(f"decision {decision_id} crowned {crowned[0]} {crowned[1]}, not {model} {version}")
 
@@ -109,3 +153,19 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
+
+
+def _promotion(connection: sa.Connection, decision_id: int, model: str, version: int) -> LedgerEntry:
+    row = connection.execute(sa.select(decisions).where(decisions.c.id == decision_id)).mappings().one_or_none()
+    entry = None if row is None else to_entry(row)
+    if entry is None or (entry.kind, entry.model, entry.champion_after) != (DecisionKind.PROMOTE, model, version):
+        raise IntegrityError(f"decision {decision_id} does not promote version {version} of {model}")
+    return entry
+
+
+def _refuse_second_answer(connection: sa.Connection, decision_id: int) -> None:
+    row = connection.execute(sa.select(decisions).where(decisions.c.resolves == decision_id)).mappings().one_or_none()
+    if row is not None:
+        first = to_entry(row)
+        said = f"{first.kind} by {first.decided_by} ({first.cause}) on {first.decided_at:%Y-%m-%d %H:%M} UTC"
+        raise AlreadyDecided(f"decision {decision_id} is answered already: decision {first.id}, {said}")

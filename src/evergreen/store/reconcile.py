@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from evergreen.gate.decision import DecisionKind
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 
 
@@ -39,6 +39,9 @@ def withdrawn(entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry:
         reasons=(f"decision {entry.id} is withdrawn: {why}",),
         decided_at=now,
         champion_after=entry.champion_before,
+        cause=Cause.RECONCILE,
+        # What the promotion had answered stays answered by it.
+        resolves=None,
     )
 
 

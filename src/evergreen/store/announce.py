@@ -1,0 +1,36 @@
+"""Which fact a decision is to people: told when it is written, or when it takes effect."""
+
+from datetime import datetime
+from typing import Any
+
+from evergreen.gate.decision import DecisionKind
+from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.facts import Fact, FactKind
+
+_WHEN_WRITTEN = {DecisionKind.HOLD: FactKind.HELD, DecisionKind.REJECT: FactKind.REJECTED}
+
+
+def fact_of_decision(entry: LedgerEntry) -> Fact | None:
+    """HELD or REJECTED. None for SKIP, which nobody is told of, and for PROMOTE, which has no effect yet."""
+    kind = _WHEN_WRITTEN.get(entry.kind)
+    return None if kind is None else _fact(entry, kind, entry.decided_at)
+
+
+def fact_of_crown(entry: LedgerEntry, at: datetime) -> Fact:
+    """PROMOTED, or ROLLED_BACK where the decision went back to an earlier champion; `at` is when it took effect."""
+    return _fact(entry, FactKind.ROLLED_BACK if entry.cause is Cause.ROLLBACK else FactKind.PROMOTED, at)
+
+
+def _fact(entry: LedgerEntry, kind: FactKind, at: datetime) -> Fact:
+    payload: dict[str, Any] = {
+        "decision": entry.id,
+        "version": entry.version,
+        "champion_before": entry.champion_before,
+        "champion_after": entry.champion_after,
+        "reasons": list(entry.reasons),
+        "reason": entry.reason.value,
+        "cause": entry.cause.value,
+        "by": entry.decided_by,
+        "as_of": entry.as_of.isoformat(),
+    }
+    return Fact(f"decision:{entry.id}", kind, entry.model, at, payload)
