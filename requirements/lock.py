@@ -1,29 +1,27 @@
 """Resolve pyproject.toml into requirements/*.txt: exact versions with hashes, for every platform, naming no index."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# Dask and Ray are chosen by few and installed by them: `pip install evergreen[dask]`.
-EXTRAS = ["--extra", "examples", "--extra", "postgres", "--extra", "s3"]
-SETS = {
-    "run": [*EXTRAS],
-    "dev": [*EXTRAS, "--group", "dev"],
-    "kubernetes": [*EXTRAS, "--extra", "kubernetes"],
-}
+EXTRAS = ["pyproject.toml", "--extra", "examples", "--extra", "postgres", "--extra", "s3"]
+# Chosen by few, and large: what each adds to run.txt stands in a file of its own, and tests use both.
+CLUSTERS = ("dask", "ray")
+ALL = [*EXTRAS, *(part for name in CLUSTERS for part in ("--extra", name))]
 HEADER = "# Made by `make lock` from pyproject.toml. Exact versions with hashes; see CONTRIBUTING.md.\n"
+ENTRY = re.compile(r"(?m)^(?=[\w.-]+(?:\[.*\])?==)")
 
 
-def lock(name: str, options: list[str]) -> None:
-    target = HERE / f"{name}.txt"
+def resolve(options: list[str], target: Path) -> str:
+    """What uv finds; versions that stand in the target already stay as they are where they can."""
     command = [
         sys.executable,
         "-m",
         "uv",
         "pip",
         "compile",
-        "pyproject.toml",
         "--universal",
         "--python-version",
         "3.11",
@@ -37,8 +35,37 @@ def lock(name: str, options: list[str]) -> None:
         "--quiet",
     ]
     subprocess.run([*command, *options, *quiet, "--output-file", str(target)], check=True, cwd=HERE.parent)
-    target.write_text(HEADER + target.read_text())
+    return target.read_text()
 
 
-for name, options in SETS.items():
-    lock(name, options)
+def entries(text: str) -> list[str]:
+    """One a package: its pin, marker and hashes."""
+    return ENTRY.split(text)[1:]
+
+
+def addition(name: str, run: str, dev: str) -> str:
+    """What an extra needs on top of run.txt, in the versions that tests use."""
+    target = HERE / f".{name}.txt"
+    target.write_text(dev)
+    try:
+        whole = entries(resolve([*EXTRAS, "--extra", name], target))
+    finally:
+        target.unlink()
+    moved = set(entries(run)) - set(whole)
+    if moved:
+        sys.exit(f"with {name} other versions are needed than without of {', '.join(e.split()[0] for e in moved)}")
+    return "".join(entry for entry in whole if entry not in entries(run))
+
+
+def main() -> None:
+    dev = resolve([*ALL, "--group", "dev"], HERE / "dev.txt")
+    run = resolve(EXTRAS, HERE / "run.txt")
+    # Not for tests: wherever it is installed, every Prefect server imports it.
+    files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*CLUSTERS, "kubernetes")}}
+    # What builds the project's own wheel in an image.
+    files["build"] = resolve(["--group", "build"], HERE / "build.txt")
+    for name, text in files.items():
+        (HERE / f"{name}.txt").write_text(HEADER + text)
+
+
+main()
