@@ -55,7 +55,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class FlowRun:
-    """A flow run. `state_type` is of a fixed set, such as COMPLETED; `state_name` says it finer, such as Late."""
+    """A flow run. `state_type` is of a fixed set, such as COMPLETED; `state_name` says it finer, such as Late.
+
+    `start_time` is of its first try; `state_since` is when it came into the state that it is in.
+    """
 
     id: str
     name: str
@@ -69,6 +72,7 @@ class FlowRun:
     parameters: Json
     tags: tuple[str, ...]
     created: datetime
+    state_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,7 @@ def to_flow_run(answer: Json) -> FlowRun:
         parameters=answer.get("parameters") or {},
         tags=tuple(answer.get("tags") or ()),
         created=created,
+        state_since=to_moment(state.get("timestamp")),
     )
 
 

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 
 class FactKind(StrEnum):
-    """What happened. The values are the words of a spec's `notify.on`."""
+    """What happened. The values are the words of a spec's `notify.on`, apart from NOTE."""
 
     PROMOTED = "promoted"
     REJECTED = "rejected"
@@ -17,6 +17,7 @@ class FactKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     DRIFT = "drift"
     SILENCE = "silence"
+    NOTE = "note"  # what tending has to remember, told to nobody
 
 
 @dataclass(frozen=True)
