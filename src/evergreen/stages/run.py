@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from evergreen.checks import Check
 from evergreen.data.snapshot import Snapshot
+from evergreen.drift.alert import DriftAlert
 from evergreen.drift.result import DriftResult
 from evergreen.evaluation.result import Evaluation
 from evergreen.gate.decision import Decision, DecisionKind, Reason
@@ -31,13 +32,17 @@ def reached(part: Part | None) -> Part:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: which spec of the folder, looking from when, and why. `as_of` is aware."""
+    """What was asked for: which spec of the folder, looking from when, and why. `as_of` is aware.
+
+    `alert` is what was seen by whoever raised the alarm that the run answers.
+    """
 
     spec: str
     as_of: datetime
     reason: Reason
     dry_run: bool = False
     force: bool = False
+    alert: DriftAlert | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Conclusion:
     """How a run ended: what the caller prints and the orchestrator returns.
 
     `page` is the path of the report, `champion` the version in production afterwards; `ledger_id` is None for a dry
-    run.
+    run. A run that was `dropped` never started and has no page. `answer_by` is until when a person can approve what is
+    held; None where there is nothing to approve.
     """
 
     report: RunReport
@@ -132,3 +138,5 @@ class Conclusion:
     evidence: Evidence
     ledger_id: int | None = None
     champion: int | None = None
+    dropped: bool = False
+    answer_by: datetime | None = None
