@@ -15,6 +15,14 @@ from evergreen.store.lock import exclusive
 from evergreen.store.tables import HEAD, VERSION_TABLE
 
 _WAIT_SECONDS = 10
+# A server that vanished without a word is noticed within a minute, in the middle of a statement too.
+_SERVER_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _MIGRATION_LOCK = 0x45564752  # one number for every process that migrates this database
 
 
@@ -22,7 +30,7 @@ def open_engine(url: str) -> sa.Engine:
     """An engine without a pool, so that it may cross forks and leaves no connection behind. Touches nothing yet."""
     try:
         parsed = sa.make_url(with_driver(url))
-        options = {"timeout": _WAIT_SECONDS} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": 5}
+        options = {"timeout": _WAIT_SECONDS} if parsed.get_backend_name() == "sqlite" else _SERVER_OPTIONS
         engine = sa.create_engine(parsed, poolclass=sa.NullPool, connect_args=options)
     except (exc.ArgumentError, ValueError):
         # Either may quote what it took for a port, which is a part of the password where that holds a slash.
