@@ -48,7 +48,7 @@ def unknown(name: str, why: str, do: str = "") -> Finding:
 def asked(name: str, question: Callable[[], Finding]) -> Finding:
     """The answer to a question; UNKNOWN with the reason where asking fails, whatever fails.
 
-    >>> asked("disk", lambda: fine("disk", f"{1 // 0}"))
+    >>> asked("disk", lambda: fine("disk", str(1 / 0)))
     Finding(name='disk', outcome=<Health.UNKNOWN: 'unknown'>, what='division by zero', do='')
     """
     try:

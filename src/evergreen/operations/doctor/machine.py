@@ -4,10 +4,11 @@ import errno
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from evergreen.operations.doctor.finding import Finding, asked, fine, wrong
+from evergreen.data.paths import is_local
+from evergreen.operations.doctor.finding import Finding, Health, asked, fine, unknown, wrong
 from evergreen.operations.doctor.patient import Bounds, Patient
 from evergreen.supervisor.state import read_state
 
@@ -19,7 +20,7 @@ def look_at_machine(patient: Patient) -> Iterator[Finding]:
     """The home, the disk that it is on, and the ports of what `evergreen up` would start."""
     home = patient.settings.home
     yield asked(HOME, lambda: _look_at_home(home))
-    yield asked(DISK, lambda: _look_at_disk(home, patient.bounds))
+    yield asked(DISK, lambda: _look_at_disks(patient))
     yield asked(PORTS, lambda: _look_at_ports(patient))
 
 
@@ -29,7 +30,7 @@ def judge_disk(free: int, total: int, where: Path, bounds: Bounds) -> Finding:
     if free >= bounds.free_bytes and free >= bounds.free_share * total:
         return fine(DISK, shown)
     what = f"{shown}; wanted are {bounds.free_bytes / _GIGABYTE:g} GB and {bounds.free_share:.0%}"
-    return wrong(DISK, what, f"make room; {where / 'work'} may be deleted between runs")
+    return wrong(DISK, what, "make room; work/ in the home may be deleted between runs, and old reports/")
 
 
 def judge_ports(taken: Mapping[str, int]) -> Finding:
@@ -45,6 +46,8 @@ def _look_at_home(home: Path) -> Finding:
     try:
         return _try_home(home)
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return unknown(HOME, "there is no room to try it")
         return wrong(
             HOME, f"{home} cannot be written ({error.strerror or error})", "correct EVERGREEN_HOME, or its owner"
         )
@@ -64,9 +67,20 @@ def _try_home(home: Path) -> Finding:
     return fine(HOME, str(home))
 
 
-def _look_at_disk(home: Path, bounds: Bounds) -> Finding:
-    usage = shutil.disk_usage(_existing(home))
-    return judge_disk(usage.free, usage.total, home, bounds)
+def _look_at_disks(patient: Patient) -> Finding:
+    """Every file system that state is on, the home's first; the one to worry about, where there is one."""
+    settings = patient.settings
+    folders = [settings.home, *(Path(root) for root in (settings.artifacts, settings.snapshots) if is_local(root))]
+    disks: dict[int, Path] = {}
+    for place in map(_existing, folders):
+        disks.setdefault(place.stat().st_dev, place)
+    judged = [judge_disk(*_room(place), place, patient.bounds) for place in disks.values()]
+    return next((finding for finding in judged if finding.outcome is not Health.OK), judged[0])
+
+
+def _room(place: Path) -> tuple[int, int]:
+    usage = shutil.disk_usage(place)
+    return usage.free, usage.total
 
 
 def _existing(path: Path) -> Path:
@@ -86,15 +100,14 @@ def _addresses(environ: Mapping[str, str]) -> str:
     return " ".join(f"{environ.get(name, '')}/" for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"))
 
 
-def _is_taken(port: int, hosts: Sequence[str] = ("127.0.0.1",)) -> bool:
-    for host in hosts:
-        with socket.socket() as probe:
-            # As servers do, so that a connection that is just closing does not count.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    return True
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do, so that a connection that is just closing does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
                 raise
+            return True
     return False

@@ -1,5 +1,6 @@
 """Where artifacts and snapshots are kept: whether a file can be written there, read again, and removed."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from uuid import uuid4
 
 from evergreen.address import redacted
 from evergreen.data.paths import filesystem_of, is_local
-from evergreen.operations.doctor.finding import Finding, asked, fine, first_line, wrong
+from evergreen.operations.doctor.finding import Finding, asked, fine, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
 from evergreen.registry.answers import is_served
 from evergreen.registry.health import ask_server, try_artifacts
@@ -36,6 +37,8 @@ def try_place(name: str, root: str, variable: str) -> Finding:
             return fine(name, f"{shown} is created by the first run")
         _try_file(f"{root.rstrip('/')}/{_file_name()}")
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and is_local(root):
+            return unknown(name, f"there is no room at {shown} to try it")
         # Every file system of fsspec throws errors of its own; whatever it is, runs would meet it too.
         return wrong(
             name, f"{shown} cannot be written: {first_line(error)}", f"correct {variable}, or its access rights"
