@@ -1,5 +1,6 @@
 """What parts of a spec say against each other: each of them may be right alone."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,19 @@ from evergreen.spec.features import Arithmetic
 if TYPE_CHECKING:
     from evergreen.spec.model import ModelSpec
 
+# What each runner connects to, with an example.
+_ADDRESSES = {
+    "dask": (re.compile(r"(?:tcp|tls)://[^/\s]+:\d+"), "tcp://scheduler:8786"),
+    "ray": (re.compile(r"(?:ray://)?[^/\s]+:\d+"), "ray://head:10001"),
+}
+
 
 def contradictions(spec: "ModelSpec") -> Iterator[str]:
     """One message each. Later ones build on earlier ones: only the first is sure to hold."""
     yield from _of_features(spec)
     yield from _of_columns(spec)
     yield from _of_drift(spec)
+    yield from _of_search(spec)
 
 
 def _of_features(spec: "ModelSpec") -> Iterator[str]:
@@ -68,3 +76,17 @@ def _of_drift(spec: "ModelSpec") -> Iterator[str]:
     unknown = sorted(set(spec.drift.columns) - set(compared))
     if unknown:
         yield f"drift.columns: {unknown[0]!r} is not compared; choose one of {', '.join(compared)}"
+
+
+def _of_search(spec: "ModelSpec") -> Iterator[str]:
+    search, where = spec.training.search, "training.search"
+    if search.address is None:
+        return
+    if search.runner not in _ADDRESSES:
+        yield f"{where}.address: is of a cluster, and runner {search.runner} uses none; choose runner dask or ray"
+        return
+    form, example = _ADDRESSES[search.runner]
+    if not form.fullmatch(search.address):
+        yield f"{where}.address: {search.address!r} is no address of runner {search.runner}; write it like {example}"
+    if search.workers is not None:
+        yield f"{where}: the cluster at {search.address} has the workers that it has; leave workers out, or address"

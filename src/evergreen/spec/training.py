@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from evergreen.address import secret_in
 from evergreen.spec.base import Duration, Part
 
 ParamValue = float | int | str | bool | None | tuple[Any, ...]
@@ -56,6 +57,13 @@ class Search(Part):
     refit: Literal["best", "all"] = Field(
         "best", description="`all` fits and logs a final model for every trial, beside its cross-validation."
     )
+
+    @field_validator("address")
+    @classmethod
+    def _without_secret(cls, address: str | None) -> str | None:
+        if address is not None and (secret := secret_in(address)):
+            raise ValueError(f"holds a secret ({secret}); Dask and Ray read theirs from the environment")
+        return address
 
 
 CandidateKind = Literal[

@@ -29,7 +29,7 @@ _DISTRIBUTIONS = (
 # What of a spec's data no model is made from.
 _NOT_OF_DATA = {"source", "window", "label_delay"}
 
-_FOR_PEOPLE = ("cli", "notify", "operations", "orchestrator", "report", "scaffold", "supervisor")
+_FOR_PEOPLE = ("cli", "cluster", "notify", "operations", "orchestrator", "report", "scaffold", "supervisor")
 
 
 def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
@@ -63,7 +63,7 @@ def training_digest(spec: ModelSpec) -> str:
 def code_digest(spec: ModelSpec | None = None) -> str:
     """sha256 over the installed package's sources and, with a spec, over the modules that it names.
 
-    What only shows and asks is left out: another wording trains no other model.
+    What only shows, asks and carries is left out: another wording, or another machine, trains no other model.
     """
     root = Path(evergreen.__file__).parent
     names = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}

@@ -1,0 +1,131 @@
+"""A Ray cluster: found at an address, or started on this machine."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from evergreen.cluster.reach import reach, unreachable
+from evergreen.cluster.sight import Question, complain, look
+from evergreen.errors import UnavailableError
+
+_CONNECT_SECONDS = 60
+_GLANCE_SECONDS = 5.0
+# A node that died may be started again by whoever watches over it.
+_ALONE_SECONDS = 60.0
+# Trials hand each other paths: Ray's smallest store is more than enough, its default a third of the memory.
+_STORE_BYTES = 80 * 2**20
+_QUIET = {"logging_level": logging.CRITICAL, "log_to_driver": False}
+
+
+@contextmanager
+def local_ray(workers: int) -> Iterator[None]:
+    """This process connected to a cluster of as many worker processes, which end with the block."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        address="local",
+        num_cpus=workers,
+        include_dashboard=False,
+        object_store_memory=_STORE_BYTES,
+        _node_ip_address="127.0.0.1",
+        **_QUIET,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def remote_ray(address: str, asked: Question) -> Iterator[None]:
+    """This process connected to a cluster that runs already, and left running.
+
+    Raises UnavailableError where none answers, or one of its nodes cannot run trials.
+    """
+    import ray
+
+    reach("Ray", address)
+    try:
+        ray.init(address=address, **_QUIET)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise unreachable("Ray", address, error) from None
+    try:
+        _ask(address, asked)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def wait_ray(reference: Any) -> None:
+    """Return when a task is done, whatever it answered.
+
+    Raises UnavailableError where the cluster gave it up, or has no free node any more for a minute.
+    """
+    import ray
+
+    alone_since: float | None = None
+    try:
+        while not ray.wait([reference], timeout=_GLANCE_SECONDS)[0]:
+            alone_since = _alone_since(alone_since)
+        ray.get(reference)
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise UnavailableError(
+            f"training.search: the Ray cluster gave a trial up ({_first_line(error)}); see its workers' logs, and run "
+            "the model again: finished trials are found from before"
+        ) from None
+
+
+def _ask(address: str, asked: Question) -> None:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = _working_nodes()
+    if not nodes:
+        raise UnavailableError(f"training.search.address: the Ray cluster at {address} has no node with a CPU")
+    here = {
+        f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}": ray.remote(look)
+        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False), num_cpus=0)
+        .remote(asked)
+        for node in nodes
+    }
+    complain("Ray", {name: _answer(reference) for name, reference in here.items()})
+
+
+def _answer(reference: Any) -> tuple[str, ...]:
+    import ray
+
+    try:
+        return tuple(ray.get(reference, timeout=_CONNECT_SECONDS))
+    except ray.exceptions.GetTimeoutError:
+        return (f"does not answer within {_CONNECT_SECONDS} s",)
+    except ray.exceptions.RayError as error:
+        return (f"cannot look for itself ({_first_line(error)})",)
+
+
+def _working_nodes() -> list[dict[str, Any]]:
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+
+
+def _alone_since(before: float | None) -> float | None:
+    if _working_nodes():
+        return None
+    now = time.monotonic()
+    if before is not None and now - before > _ALONE_SECONDS:
+        raise UnavailableError(
+            "training.search: the Ray cluster has no node with a CPU any more; start one, and run the model again: "
+            "finished trials are found from before"
+        )
+    return before or now
+
+
+def _first_line(error: BaseException) -> str:
+    # The last line of a remote traceback is the error itself, its first only says where.
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    cause = getattr(error, "cause", None)
+    return f"{type(cause).__name__}: {cause}" if cause is not None else (lines or [type(error).__name__])[0]
