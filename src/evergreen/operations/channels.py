@@ -1,0 +1,99 @@
+"""The channels that facts are told on: events of Prefect, and what the specs name under `notify`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from evergreen import notify
+from evergreen.drift.alert import EVENT
+from evergreen.errors import UnavailableError
+from evergreen.orchestrator.api import PrefectApi, Refused
+from evergreen.orchestrator.names import model_resource
+from evergreen.settings import Settings
+from evergreen.spec.model import ModelSpec, Notify
+from evergreen.store.facts import Fact, FactKind
+from evergreen.store.ledger import Ledger
+
+PREFECT = "prefect"
+"""The channel of events."""
+
+TOLD = frozenset(FactKind) - {FactKind.NOTE}
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where facts go: `wanted` kinds by model, None for all of every model; `send` returns the problem, if any."""
+
+    name: str
+    wanted: Mapping[str, frozenset[FactKind]] | None
+    send: Callable[[Fact], str | None]
+
+    @property
+    def kinds(self) -> frozenset[FactKind]:
+        """Every kind that some model tells here."""
+        return TOLD if self.wanted is None else frozenset[FactKind]().union(*self.wanted.values())
+
+    def wants(self, fact: Fact) -> bool:
+        """True where this fact is told here."""
+        return self.wanted is None or fact.kind in self.wanted.get(fact.model, ())
+
+
+def prefect_channel(api: PrefectApi) -> Channel:
+    """Every fact as an event, which automations can react to; drift starts a retraining in this way."""
+
+    def post(fact: Fact) -> str | None:
+        try:
+            api.post_events([event(fact)])
+        except (UnavailableError, Refused) as error:
+            return str(error)
+        return None
+
+    return Channel(PREFECT, None, post)
+
+
+def notification_channels(
+    models: Mapping[str, ModelSpec], settings: Settings, environ: Mapping[str, str]
+) -> tuple[list[Channel], list[str]]:
+    """The channels of all specs, those with one kind and variable as one, and a line for each without an address."""
+    known: dict[str, Notify] = {}
+    wanted: dict[str, dict[str, frozenset[FactKind]]] = {}
+    for model, spec in models.items():
+        for entry in spec.notify:
+            name = f"{entry.kind}:{entry.url_env}"
+            known[name] = entry
+            told = wanted.setdefault(name, {})
+            told[model] = told.get(model, frozenset()) | frozenset(map(FactKind, entry.on))
+    ledger = Ledger(settings.store_url)
+
+    def channel(name: str, entry: Notify) -> Channel:
+        def send(fact: Fact) -> str | None:
+            return notify.send(entry, with_answer(fact, models.get(fact.model), ledger), environ)
+
+        return Channel(name, wanted[name], send)
+
+    ready = {name: entry for name, entry in known.items() if notify.is_ready(entry, environ)}
+    missing = [f"relay: {n} has no address: {e.url_env} is not set" for n, e in known.items() if n not in ready]
+    return [channel(name, entry) for name, entry in ready.items()], missing
+
+
+def event(fact: Fact) -> dict[str, object]:
+    """A fact as Prefect's API takes events. The same fact has the same id, which the server takes in once."""
+    return {
+        "id": str(fact.id),
+        "occurred": fact.at.isoformat(),
+        "event": EVENT if fact.kind is FactKind.DRIFT else f"evergreen.model.{fact.kind.value}",
+        "resource": {"prefect.resource.id": model_resource(fact.model), "prefect.resource.name": fact.model},
+        "payload": fact.payload,
+    }
+
+
+def with_answer(fact: Fact, spec: ModelSpec | None, ledger: Ledger) -> Fact:
+    """A HELD fact with what has come of it: whether a person can answer it still, and until when."""
+    decision = fact.payload.get("decision")
+    if fact.kind is not FactKind.HELD or not isinstance(decision, int):
+        return fact
+    if ledger.resolution(decision) is not None:
+        return replace(fact, payload={**fact.payload, "answer": "answered"})
+    if decision not in {entry.id for entry in ledger.pending(fact.model)}:
+        return replace(fact, payload={**fact.payload, "answer": "none"})
+    until = {"until": (fact.at + spec.promotion.approve_within).isoformat()} if spec else {}
+    return replace(fact, payload={**fact.payload, "answer": "waiting", **until})

@@ -1,0 +1,171 @@
+"""Retrainings that died: found by the turn that they do not hold, tried once more, and told where that fails too.
+
+The model's turn is freed by the operating system when its process dies. So a run that Prefect takes for running, and
+that does not hold the turn, is dead, however its worker and its machine have ended.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from evergreen.orchestrator.api import FlowRun, PrefectApi, Refused
+from evergreen.settings import Settings
+from evergreen.store.facts import Fact, FactKind
+from evergreen.store.outbox import Outbox
+from evergreen.store.turn import holder
+
+_LONGEST_MESSAGE = 500
+_RETRAIN = "retrain/"
+_DROPPED = "dropped"  # the tag of a run that did nothing, as another was at work or had just been
+_SOMEBODY = "unknown"  # what the store says of a turn whose holder it cannot tell
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long each thing may last before it is taken for what it looks like."""
+
+    start: timedelta = timedelta(seconds=90)  # a run that started just now has not taken its turn yet
+    end: timedelta = timedelta(seconds=10)  # and one that has given it back is about to end
+    pending: timedelta = timedelta(minutes=10)  # between being handed to a worker and running
+    dry_run: timedelta = timedelta(days=1)  # takes no turn, so only its age says anything
+    # A worker reports a dead process seconds after the run itself was reported: a retry before that would be undone.
+    crash: timedelta = timedelta(seconds=60)
+    retry: timedelta = timedelta(days=1)  # older ones are history, and so are failures that nobody was told of by then
+    telling: timedelta = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a look at the runs needs: where they are, and where turns and facts are.
+
+    `ui` is the address of Prefect's pages, for the links that people are sent; `models` are by deployment.
+    """
+
+    api: PrefectApi
+    settings: Settings
+    now: datetime
+    ui: str = ""
+    patience: Patience = Patience()
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where facts are put."""
+        return Outbox(self.settings.store_url)
+
+    def model(self, run: FlowRun) -> str:
+        """The model that a run retrains."""
+        return self.models[str(run.deployment_id)]
+
+    def age(self, run: FlowRun) -> timedelta:
+        """How long a run is in its state."""
+        return self.now - (run.state_since or run.created)
+
+    def holds_turn(self, run: FlowRun) -> bool:
+        """True where the process of this run lives and has the model's turn, or somebody who cannot be told has it."""
+        found = holder(self.settings.store_url, self.model(run))
+        return found is not None and found.holder in (run.id, _SOMEBODY)
+
+
+def look_after_runs(watch: Watch) -> list[str]:
+    """Crash what is dead, retry it once, and put a fact for what has failed for good; a line for each."""
+    models = {d.id: d.name.removeprefix(_RETRAIN) for d in watch.api.deployments() if d.name.startswith(_RETRAIN)}
+    if not models:
+        return []
+    watch, deployments = replace(watch, models=models), tuple(models)
+    alive = watch.api.flow_runs(deployment_ids=deployments, states=("PENDING", "RUNNING"))
+    since = watch.now - watch.patience.telling
+    ended = watch.api.flow_runs(deployment_ids=deployments, states=("CRASHED", "FAILED"), since=since)
+    lines = [line for run in _dead(watch, alive) if (line := _crash(watch, run))]
+    lines += [line for run in ended if run.state_type == "CRASHED" if (line := _follow_up(watch, run))]
+    return lines + [line for run in ended if run.state_type == "FAILED" if (line := _tell(watch, run))]
+
+
+def _dead(watch: Watch, alive: tuple[FlowRun, ...]) -> list[FlowRun]:
+    """Runs that look dead, and look so again after the time that a run takes to end once its turn is over."""
+    suspects = [run for run in alive if _looks_dead(watch, run)]
+    if suspects:
+        time.sleep(watch.patience.end.total_seconds())
+    again = (watch.api.flow_run(run.id) for run in suspects)
+    return [
+        run
+        for run, same in zip(suspects, again, strict=True)
+        if same is not None and same.state_since == run.state_since and _looks_dead(watch, same)
+    ]
+
+
+def _looks_dead(watch: Watch, run: FlowRun) -> bool:
+    age, patience = watch.age(run), watch.patience
+    if run.state_type == "PENDING":
+        return age > patience.pending
+    if run.parameters.get("dry_run"):
+        return age > patience.dry_run
+    return age > patience.start and not watch.holds_turn(run)
+
+
+def _crash(watch: Watch, run: FlowRun) -> str | None:
+    what = "never started" if run.state_type == "PENDING" else "its process is gone"
+    try:
+        watch.api.set_state(run.id, "CRASHED", "Crashed", f"Evergreen: {what}")
+    except Refused:
+        # It has ended by itself since it was looked at.
+        return None
+    return f"crashed: run {run.name} of {watch.model(run)}: {what}"
+
+
+def _follow_up(watch: Watch, run: FlowRun) -> str | None:
+    known = watch.outbox.known
+    if watch.age(run) < watch.patience.crash or run.parameters.get("dry_run") or known(_fact_key(run)):
+        return None
+    later = watch.api.flow_runs(
+        deployment_ids=[str(run.deployment_id)],
+        states=("PENDING", "RUNNING", "COMPLETED"),
+        since=run.state_since or run.created,
+    )
+    done = any(one for one in later if one.id != run.id and _DROPPED not in one.tags)
+    if done or holder(watch.settings.store_url, watch.model(run)) is not None:
+        # Another run does, or has done, what this one did not: an older look at the data must not follow a newer one.
+        return None
+    if watch.age(run) > watch.patience.retry or known(_retry_key(run)):
+        return _tell(watch, run)
+    return _retry(watch, run)
+
+
+def _retry(watch: Watch, run: FlowRun) -> str | None:
+    # Noted first: of two processes that tend at once, one retries.
+    if not watch.outbox.put(Fact(_retry_key(run), FactKind.NOTE, watch.model(run), watch.now)):
+        return None
+    watch.api.set_state(run.id, "SCHEDULED", "AwaitingRetry", "Evergreen: tried once more from what is finished")
+    return f"crashed: run {run.name} of {watch.model(run)} is tried once more"
+
+
+def _tell(watch: Watch, run: FlowRun) -> str | None:
+    if run.parameters.get("dry_run"):
+        return None
+    fact = Fact(_fact_key(run), FactKind.FAILED, watch.model(run), run.state_since or watch.now, _payload(watch, run))
+    if watch.outbox.known(fact.key) or not watch.outbox.put(fact):
+        return None
+    return f"failed: run {run.name} of {fact.model}: {fact.payload['message']}"
+
+
+def _payload(watch: Watch, run: FlowRun) -> dict[str, Any]:
+    said = " ".join(run.message.split()) or f"it ended as {run.state_name}"
+    return {
+        "flow_run": run.id,
+        "name": run.name,
+        "state": run.state_type,
+        "message": said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…",
+        "tries": run.run_count,
+        "started": (run.start_time or run.created).isoformat(),
+        "link": f"{watch.ui}/runs/flow-run/{run.id}" if watch.ui else None,
+    }
+
+
+def _fact_key(run: FlowRun) -> str:
+    return f"flow_run:{run.id}"
+
+
+def _retry_key(run: FlowRun) -> str:
+    return f"retry:{run.id}"
