@@ -151,6 +151,20 @@ class Tracking:
             raise IntegrityError(f"{uri}: its files are gone from {location}; restore them, or train again")
         return path
 
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Copy one artifact of a run into a folder. Raises IntegrityError where the run has none of that name."""
+        import mlflow.artifacts
+
+        with answering(self.uri):
+            location = self.client.get_run(run_id).info.artifact_uri
+            try:
+                found = mlflow.artifacts.download_artifacts(
+                    f"{location}/{name}", dst_path=str(folder), tracking_uri=self.uri
+                )
+            except FileNotFoundError:
+                raise IntegrityError(f"MLflow run {run_id}: {name} is gone from {location}; restore it") from None
+        return Path(found)
+
     def url(self, run: RunHandle) -> str | None:
         """The page of a run; None where no tracking server shows one."""
         if not is_served(self.uri):

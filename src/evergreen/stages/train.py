@@ -8,9 +8,8 @@ from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.training.encode import encode_folds
-from evergreen.training.estimators import Encoding
 from evergreen.training.fit import fit, load_model
-from evergreen.training.handles import FittedModel, Folds, Recipe, RowSplit, TrialResult
+from evergreen.training.handles import Encoding, FittedModel, Folds, Recipe, RowSplit, TrialResult
 from evergreen.training.split import read_positions, split_rows
 from evergreen.training.table import TrainingTable
 from evergreen.training.trial import cross_validate

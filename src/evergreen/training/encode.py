@@ -14,9 +14,8 @@ from sklearn.pipeline import Pipeline
 from evergreen.errors import IntegrityError
 from evergreen.files import digest_of, read_json, write_json, write_whole
 from evergreen.spec.training import TimeSplit, TrainingSpec
-from evergreen.training.estimators import Encoding
 from evergreen.training.folds import shuffled_folds, time_folds
-from evergreen.training.handles import Folds
+from evergreen.training.handles import Encoding, Folds
 from evergreen.training.rowkeys import named_keys
 from evergreen.training.split import Sides, gap_of
 from evergreen.training.table import TrainingTable

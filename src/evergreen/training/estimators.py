@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from evergreen.errors import SpecError
 from evergreen.features.custom import load_class
+from evergreen.training.handles import Encoding
 
 Task = Literal["classification", "regression"]
-Encoding = Literal["scaled", "imputed", "native"]
 
 
 @dataclass(frozen=True)

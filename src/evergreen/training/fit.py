@@ -12,8 +12,7 @@ from evergreen.features.pipeline import with_estimator
 from evergreen.files import digest_of, file_digest, open_digest, read_json, write_json, write_whole
 from evergreen.training.confined import confined
 from evergreen.training.encode import transform_blocks
-from evergreen.training.estimators import Encoding
-from evergreen.training.handles import FittedModel, Recipe
+from evergreen.training.handles import Encoding, FittedModel, Recipe
 from evergreen.training.outcome import Array, fit_estimator, recipe_digest
 from evergreen.training.table import TrainingTable
 
@@ -70,7 +69,7 @@ def load_model(path: str | Path, digest: str) -> Pipeline:
 def _fit(recipe: Recipe, table: TrainingTable, seed: int) -> tuple[Pipeline, int, tuple[str, ...]]:
     positions = table.train_positions()
     y, classes = table.read_target(positions)
-    encoding: Encoding = recipe.encoding  # type: ignore[assignment]
+    encoding: Encoding = recipe.encoding
     preprocessing, X = _encoded(table.preprocessing(encoding), table.read_inputs(positions), y)
     mask = tuple(preprocessing["encode"].categorical_mask_.tolist())
     named = np.asarray(classes)[y] if classes else y

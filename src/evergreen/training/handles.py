@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+Encoding = Literal["scaled", "imputed", "native"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Recipe:
     candidate: int
     kind: str
     params: dict[str, Any]
-    encoding: str
+    encoding: Encoding
     estimator: str | None = None
     varied: tuple[str, ...] = ()
 
@@ -59,7 +61,7 @@ class Folds:
     """Encoded folds of one encoding: a folder with float32 matrices, ready to be mapped into memory."""
 
     path: str
-    encoding: str
+    encoding: Encoding
     folds: int
     columns: int
 

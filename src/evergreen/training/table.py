@@ -19,8 +19,8 @@ from evergreen.spec import ModelSpec
 from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import DataSpec
 from evergreen.spec.features import FeatureSpec
-from evergreen.training.estimators import Encoding, Task
-from evergreen.training.handles import RowSplit
+from evergreen.training.estimators import Task
+from evergreen.training.handles import Encoding, RowSplit
 from evergreen.training.split import read_positions
 
 FloatArray = npt.NDArray[np.float64]
