@@ -27,3 +27,7 @@ class UnavailableError(EvergreenError):
 
 class IntegrityError(EvergreenError):
     """Something stored is not what was written: a digest, a twin, a ledger row."""
+
+
+class PinnedChampion(UserError):  # noqa: N818 - the name is the message
+    """A person keeps the champion where it is: nothing replaces it until it is unpinned."""

@@ -27,7 +27,7 @@ class Alias:
     def champion_version(self, model: str) -> int | None:
         return self.version
 
-    def promote(self, model: str, version: int, expected_champion: int | None) -> None:
+    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
         assert self.version == expected_champion
         self.version = version
 
@@ -39,7 +39,7 @@ class Down:
     def champion_version(self, model: str) -> int | None:
         raise UnavailableError("http://mlflow: does not answer")
 
-    def promote(self, model: str, version: int, expected_champion: int | None) -> None:
+    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
         raise UnavailableError("http://mlflow: does not answer")
 
 

@@ -26,7 +26,7 @@ NOTHING_MEASURED = Check(
 )
 _WAITING = {
     "approval": "all checks passed; waits for a person, as promotion.mode is approval",
-    "canary": "all checks passed; waits for its canary, as promotion.mode is canary",
+    "canary": "all checks passed; waits for its canary, or for a person, as promotion.mode is canary",
 }
 
 
@@ -38,11 +38,14 @@ def judge(evaluation: Evaluation, gates: Gates) -> tuple[Check, ...]:
     return tuple(_checks(evaluation, gates))
 
 
-def decide(quality: Sequence[Check], mode: str = "automatic", before: Sequence[Check] = ()) -> Decision:
+def decide(
+    quality: Sequence[Check], mode: str = "automatic", before: Sequence[Check] = (), pinned: str = ""
+) -> Decision:
     """The decision on a challenger from the gate's checks, and those of validation and drift that came `before`.
 
     A failed quality check rejects; anything else that is not a pass holds, for a person to look at. No quality
-    checks at all hold too. `mode` is `promotion.mode` of the spec.
+    checks at all hold too. `mode` is `promotion.mode` of the spec; `pinned` says who keeps the champion where it is,
+    and why, and is empty where nobody does.
 
     >>> decide([Check("accuracy", Outcome.PASS, 0.93, "≥ 0.9", "")]).kind
     <DecisionKind.PROMOTE: 'PROMOTE'>
@@ -57,8 +60,8 @@ def decide(quality: Sequence[Check], mode: str = "automatic", before: Sequence[C
     open_checks = [check for check in checks if not check.passed]
     if open_checks:
         return Decision(DecisionKind.HOLD, _reasons(open_checks), checks)
-    if mode != "automatic":
-        return Decision(DecisionKind.HOLD, (_WAITING.get(mode, f"all checks passed; waits for {mode}"),), checks)
+    if waiting := tuple(_waiting(mode, pinned)):
+        return Decision(DecisionKind.HOLD, waiting, checks)
     return Decision(DecisionKind.PROMOTE, (f"all {len(checks)} checks passed",), checks)
 
 
@@ -95,6 +98,13 @@ def _checks(evaluation: Evaluation, gates: Gates) -> Iterator[Check]:
         yield check_share("churn", evaluation, "churn", gates.max_churn)
     if gates.max_overfit_gap is not None:
         yield check_overfit(evaluation, gates.max_overfit_gap)
+
+
+def _waiting(mode: str, pinned: str) -> Iterator[str]:
+    if mode != "automatic":
+        yield _WAITING.get(mode, f"all checks passed; waits for {mode}")
+    if pinned:
+        yield f"all checks passed, but the {pinned}" if mode == "automatic" else pinned
 
 
 def _hold(checks: Sequence[Check]) -> Decision:

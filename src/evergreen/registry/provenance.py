@@ -21,6 +21,7 @@ MODEL_SIZE_MB = "evergreen.model_size_mb"
 SERIALIZATION = "evergreen.serialization"
 REFERENCE_DIGEST = "evergreen.reference_digest"
 PROFILE_DIGEST = "evergreen.profile_digest"
+CANDIDATE_DIGEST = "evergreen.candidate_digest"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from evergreen.checks import Check, Outcome
 from evergreen.registry.artifact import TOLERANCE, answer, difference, load_pipeline, read_requests, read_verified
 from evergreen.registry.tracking import Tracking
 
-_NAME = "smoke_test"
+NAME = "smoke_test"
+"""The check's name."""
+
 _BOUND = f"≤ {TOLERANCE:g}"
 
 
@@ -51,11 +53,11 @@ def _judge(uri: str, done: "subprocess.CompletedProcess[str]") -> Check:
     apart = float(result["difference"])
     if apart > TOLERANCE:
         return _failed(f"{uri} answers differently than when it was trained", apart)
-    return Check(_NAME, Outcome.PASS, apart, _BOUND, f"{result['rows']} stored requests answered as in training")
+    return Check(NAME, Outcome.PASS, apart, _BOUND, f"{result['rows']} stored requests answered as in training")
 
 
 def _failed(why: str, value: float | None = None) -> Check:
-    return Check(_NAME, Outcome.FAIL, value, _BOUND, why)
+    return Check(NAME, Outcome.FAIL, value, _BOUND, why)
 
 
 def _main(folder: str, digest: str) -> None:

@@ -7,17 +7,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evergreen.errors import EvergreenError, IntegrityError, UserError
+from evergreen.errors import EvergreenError, IntegrityError, PinnedChampion, UserError
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served
 from evergreen.registry.handles import Champion, LoggedModel, Registered
 from evergreen.registry.tracking import Tracking
 from evergreen.store.lock import exclusive
+from evergreen.store.pins import Pins
+from evergreen.store.turn import in_turn
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
 ANSWERS_DIGEST = "evergreen.answers_digest"
+
+_PATIENCE_SECONDS = 120.0
 
 
 class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
@@ -28,11 +32,13 @@ class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
 class Registry:
     """The model registry. An answer of None means that MLflow said so; every failure raises.
 
-    Aliases in MLflow have no compare-and-set: `register` and `promote` take turns by a lock file beside the artifacts,
-    which holds on one machine. Across machines the caller sees to it that a model has one run at a time.
+    Aliases in MLflow have no compare-and-set: whoever changes something takes a turn. With the URL of the `store` a
+    turn holds wherever the store is reached from, and pins are heeded; without it turns are taken by a lock file beside
+    the artifacts, which holds on one machine.
     """
 
     tracking: Tracking
+    store: str | None = None
 
     def register(
         self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str
@@ -94,16 +100,19 @@ class Registry:
         with answering(self.tracking.uri):
             return tuple(int(version.version) for version in self._versions(model))
 
-    def promote(self, model: str, version: int, expected_champion: int | None) -> None:
+    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
         """Make a version champion and keep the old one behind `previous`.
 
-        Raises StaleChampion if the champion is not the expected one. A version that is champion already is left so.
+        Raises StaleChampion if the champion is not the expected one, and PinnedChampion if it is pinned, unless that
+        is not to matter. A version that is champion already is left so.
         """
         with self._turn(model), answering(self.tracking.uri):
             aliases = self._aliases(model)
             current = aliases.get(CHAMPION)
             if current != version:
                 _expect(model, current, expected_champion)
+                if not despite_pin:
+                    self._require_unpinned(model)
                 # `previous` first: once `champion` is set, everything is.
                 if current is not None:
                     self._client.set_registered_model_alias(model, PREVIOUS, str(current))
@@ -112,11 +121,32 @@ class Registry:
                 self._client.delete_registered_model_alias(model, CHALLENGER)
             _expect(model, self._aliases(model).get(CHAMPION), version)
 
+    def release(self, model: str, digest: str) -> bool:
+        """Take alias `challenger` off the version with this artifact, whose fate is settled; False where it is not on
+        it.
+        """
+        with self._turn(model), answering(self.tracking.uri):
+            number = self._aliases(model).get(CHALLENGER)
+            if number is None or self.version(model, number).digest != digest:
+                return False
+            self._client.delete_registered_model_alias(model, CHALLENGER)
+            return True
+
+    def turn(self, model: str) -> AbstractContextManager[None]:
+        """Wait until nobody changes the model's versions or aliases, and keep others from it meanwhile."""
+        return self._turn(model)
+
     @property
     def _client(self) -> Any:
         return self.tracking.client
 
+    def _require_unpinned(self, model: str) -> None:
+        if self.store is not None and (pinned := said_of_pin(self.store, model)):
+            raise PinnedChampion(f"{model}: {pinned}; evergreen unpin {model} --why … lets it go")
+
     def _turn(self, model: str) -> AbstractContextManager[None]:
+        if self.store is not None:
+            return in_turn(self.store, f"registry:{model}", _PATIENCE_SECONDS)
         if "://" in self.tracking.artifacts:
             return nullcontext()
         return exclusive(Path(self.tracking.artifacts) / f".{model}.lock")
@@ -165,6 +195,12 @@ class Registry:
             description=description,
             model_id=model_id,
         )
+
+
+def said_of_pin(store: str, model: str) -> str:
+    """Who pinned a model's champion, since when and why; empty where nobody did."""
+    pin = Pins(store).pinned(model)
+    return "" if pin is None else f"champion is pinned by {pin.by} since {pin.at:%Y-%m-%d %H:%M} UTC: {pin.why}"
 
 
 def _is_same(version: Any, run_id: str, logged: LoggedModel, training_key: str | None) -> bool:

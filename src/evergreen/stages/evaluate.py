@@ -11,6 +11,7 @@ from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
 from evergreen.registry.provenance import DRAW
 from evergreen.registry.reference import log_reference
+from evergreen.registry.versions import said_of_pin
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION, ColumnType
 from evergreen.spec.model import ModelSpec
@@ -44,11 +45,12 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
     return evidence.add(evaluation=result)
 
 
-def judge_challenger(job: Job, evidence: Evidence) -> Evidence:
-    """Put every configured check to the evidence and decide."""
+def judge_challenger(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
+    """Put every configured check to the evidence and decide. A pinned champion is not replaced by itself."""
     quality = judge(reached(evidence.evaluation), job.spec.gates)
     drift = drift_checks(evidence.drift, job.spec.drift, job.run.request.reason is Reason.DRIFT)
-    decision = decide(quality, job.spec.promotion.mode, before=(*evidence.validation, *drift))
+    pinned = said_of_pin(settings.store_url, job.spec.model)
+    decision = decide(quality, job.spec.promotion.mode, (*evidence.validation, *drift), pinned)
     log.info("gate        %s: %s", decision.kind, "; ".join(decision.reasons))
     return evidence.add(decision=decision)
 

@@ -10,8 +10,8 @@ from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec, find_spec, load_spec
 from evergreen.stages.run import Origin, Request, Run
+from evergreen.stages.settle import find_stranger, settle
 from evergreen.store.ledger import Ledger
-from evergreen.store.reconcile import reconcile
 
 log = logging.getLogger("evergreen.open")
 
@@ -24,10 +24,12 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
     """
     spec = read_spec(request.spec, settings)
     tracking, ledger = connect(settings)
-    registry = Registry(tracking)
+    registry = registry_of(settings)
     if not request.dry_run:
-        for line in reconcile(ledger, registry, spec.model, now):
+        for line in settle(ledger, registry, spec.model, now):
             log.warning("reconcile   %s", line)
+    elif stranger := find_stranger(ledger, registry, spec.model):
+        log.warning("reconcile   %s", stranger)
     champion = registry.champion(spec.model)
     if champion is not None:
         champion = fetch_reference(tracking, champion, settings.home / "champions")
@@ -68,3 +70,8 @@ def connect(settings: Settings) -> tuple[Tracking, Ledger]:
 def tracking_of(settings: Settings) -> Tracking:
     """Tracking at the configured address; touches nothing."""
     return Tracking(settings.tracking_uri, settings.artifacts)
+
+
+def registry_of(settings: Settings) -> Registry:
+    """The registry at the configured address, where turns are taken through the store; touches nothing."""
+    return Registry(tracking_of(settings), settings.store_url)

@@ -5,15 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from evergreen.checks import Check
+from evergreen.errors import PinnedChampion
 from evergreen.gate.decision import Decision, DecisionKind
+from evergreen.registry.candidate import Candidate, keep_candidate
 from evergreen.registry.smoke import smoke_test
-from evergreen.registry.versions import Registry, StaleChampion
+from evergreen.registry.versions import StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.describe import describe
-from evergreen.stages.open import tracking_of
+from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.stages.track import provenance
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.reconcile import withdrawn
 
@@ -21,18 +23,12 @@ log = logging.getLogger("evergreen.promote")
 
 
 def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
-    """Register what passed its gate. A dry run registers nothing."""
+    """Register what passed its gate, whether it is promoted at once or waits for a person. A dry run does not."""
     if job.run.request.dry_run:
         return evidence
-    from evergreen.report.card import write_card
-
-    evaluation, logged = reached(evidence.evaluation), reached(evidence.logged)
-    origin = provenance(job, evaluation.challenger.metrics)
-    split = reached(evidence.split)
-    tags = replace(origin, trained_until=split.train_until, draw=split.draw).to_tags()
-    card = write_card(describe(job, evidence, None), job.spec)
-    registry = Registry(tracking_of(settings))
-    version = registry.register(job.spec.model, reached(job.tracking).run_id, logged, tags, card)
+    run_id, candidate = reached(job.tracking).run_id, _candidate(job, evidence)
+    registry = registry_of(settings)
+    version = registry.register(job.spec.model, run_id, candidate.logged, candidate.tags, candidate.card)
     log.info("register    %s version %d", version.model, version.version)
     return evidence.add(registered=version)
 
@@ -48,35 +44,16 @@ def smoke(evidence: Evidence, settings: Settings) -> Evidence:
 
 
 def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> LedgerEntry | None:
-    """Write the decision to the ledger, before it has any effect. A dry run writes nothing."""
+    """Write the decision to the ledger, before it has any effect. A dry run writes nothing.
+
+    What registering a held challenger later takes is kept first, so that whoever finds it held can approve it.
+    """
     if job.run.request.dry_run:
         return None
-    run, decision = job.run, reached(evidence.decision)
-    before = run.champion.version if run.champion else None
-    version = evidence.registered.version if evidence.registered else None
-    entry = Ledger(settings.store_url).record(
-        LedgerEntry(
-            model=job.spec.model,
-            kind=decision.kind,
-            reasons=decision.reasons,
-            checks=decision.checks,
-            reason=run.request.reason,
-            as_of=run.request.as_of,
-            decided_at=now,
-            decided_by=run.origin.user,
-            training_key=job.key,
-            snapshot=job.snapshot.digest,
-            spec_digest=job.spec.digest,
-            code=job.code,
-            mlflow_run=job.tracking.run_id if job.tracking else None,
-            flow_run=run.origin.flow_run,
-            version=version,
-            champion_before=before,
-            champion_after=version if decision.kind is DecisionKind.PROMOTE else before,
-            model_digest=evidence.registered.digest if evidence.registered else None,
-        )
-    )
-    log.info("ledger      decision %s: %s", entry.id, decision.kind)
+    if evidence.decided(DecisionKind.HOLD) and evidence.logged is not None and evidence.registered is None:
+        keep_candidate(tracking_of(settings), reached(job.tracking).run_id, _candidate(job, evidence))
+    entry = Ledger(settings.store_url).record(_entry(job, evidence, now))
+    log.info("ledger      decision %s: %s", entry.id, entry.kind)
     return entry
 
 
@@ -84,19 +61,60 @@ def promote(entry: LedgerEntry | None, settings: Settings, now: datetime) -> Non
     """Give a recorded PROMOTE its effect: move the alias, then note it in the champion history.
 
     Any other decision has none. Raises StaleChampion where the champion is no longer the one that the challenger was
-    measured against; the ledger then says that the promotion is withdrawn.
+    measured against, and PinnedChampion where somebody pinned it, except for a rollback; the ledger then says that the
+    promotion is withdrawn.
     """
     if entry is None or entry.kind is not DecisionKind.PROMOTE:
         return
     ledger, version = Ledger(settings.store_url), reached(entry.version)
+    by_hand = entry.cause is Cause.ROLLBACK
     try:
         # A crash between the alias and the history is finished by reconcile() at the start of the next run.
-        Registry(tracking_of(settings)).promote(entry.model, version, entry.champion_before)
-    except StaleChampion as error:
+        registry_of(settings).promote(entry.model, version, entry.champion_before, despite_pin=by_hand)
+    except (StaleChampion, PinnedChampion) as error:
         ledger.record(withdrawn(entry, str(error), now))
         raise
     ledger.crown(reached(entry.id), entry.model, version, now)
     log.info("promote     version %d of %s is champion", version, entry.model)
+
+
+def _entry(job: Job, evidence: Evidence, now: datetime) -> LedgerEntry:
+    run, decision, registered = job.run, reached(evidence.decision), evidence.registered
+    before = run.champion.version if run.champion else None
+    version = registered.version if registered else None
+    artifact = registered or evidence.logged
+    # A run that stopped before its training is no later answer to what an earlier training asked.
+    about_training = evidence.logged is not None or decision.kind is DecisionKind.SKIP
+    return LedgerEntry(
+        model=job.spec.model,
+        kind=decision.kind,
+        reasons=decision.reasons,
+        checks=decision.checks,
+        reason=run.request.reason,
+        as_of=run.request.as_of,
+        decided_at=now,
+        decided_by=run.origin.user,
+        training_key=job.key if about_training else None,
+        snapshot=job.snapshot.digest,
+        spec_digest=job.spec.digest,
+        code=job.code,
+        mlflow_run=job.tracking.run_id if job.tracking else None,
+        flow_run=run.origin.flow_run,
+        version=version,
+        champion_before=before,
+        champion_after=version if decision.kind is DecisionKind.PROMOTE else before,
+        model_digest=artifact.digest if artifact else None,
+    )
+
+
+def _candidate(job: Job, evidence: Evidence) -> Candidate:
+    """The challenger with what its version says about itself."""
+    from evergreen.report.card import write_card
+
+    split = reached(evidence.split)
+    origin = provenance(job, reached(evidence.evaluation).challenger.metrics)
+    tags = replace(origin, trained_until=split.train_until, draw=split.draw).to_tags()
+    return Candidate(reached(evidence.logged), tags, write_card(describe(job, evidence, None), job.spec))
 
 
 def _with_smoke(decision: Decision, check: Check) -> Decision:

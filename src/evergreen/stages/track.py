@@ -16,7 +16,7 @@ from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, Run
-from evergreen.store.entry import LedgerEntry
+from evergreen.stages.twin import known_answer
 from evergreen.store.ledger import Ledger
 from evergreen.store.lock import exclusive
 
@@ -43,12 +43,9 @@ def find_twin(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
         return evidence
     ledger = Ledger(settings.store_url)
     entry = ledger.twin(job.spec.model, job.key)
-    if entry is None or not _answers(entry, job, ledger):
+    why = known_answer(entry, job.run, ledger) if entry is not None else None
+    if entry is None or why is None:
         return evidence
-    known = f"version {entry.version}" if entry.version else "no version"
-    why = (
-        f"the same data, spec, code and environment were decided on before: decision {entry.id}, {entry.kind}, {known}"
-    )
     log.info("twin        %s", why)
     return evidence.add(decision=skip(why, entry.checks))
 
@@ -112,21 +109,6 @@ def _tags(job: Job) -> dict[str, str]:
     if job.run.request.dry_run:
         tags["evergreen.dry_run"] = "true"
     return tags | provenance(job).to_tags()
-
-
-def _answers(entry: LedgerEntry, job: Job, ledger: Ledger) -> bool:
-    """True where an earlier decision is the one that this run would come to.
-
-    It has to have judged a challenger. A promotion has to have had its effect; a version that was registered and then
-    failed its smoke test may have met a bad moment, and is tried again.
-    """
-    if entry.spec_digest != job.spec.digest or all(check.stage for check in entry.checks):
-        return False
-    champion = job.run.champion.version if job.run.champion else None
-    if entry.kind is DecisionKind.PROMOTE:
-        crowned = {crown.decision_id for crown in ledger.history(entry.model)}
-        return champion is not None and entry.id in crowned
-    return entry.version is None and entry.champion_before == champion
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from evergreen.errors import PinnedChampion
 from evergreen.gate.decision import DecisionKind
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
@@ -18,8 +19,8 @@ class Promoter(Protocol):
     def versions(self, model: str) -> tuple[int, ...]:
         """All versions that there are."""
 
-    def promote(self, model: str, version: int, expected_champion: int | None) -> None:
-        """Make a version champion if the champion is still the expected one; else raise."""
+    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
+        """Make a version champion if the champion is still the expected one, and not pinned; else raise."""
 
 
 def reconcile(ledger: Ledger, registry: Promoter, model: str, now: datetime) -> list[str]:
@@ -58,7 +59,12 @@ def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetim
     if problem is not None:
         ledger.record(withdrawn(entry, problem, now))
         return f"decision {decision} is withdrawn: {problem}"
-    registry.promote(entry.model, version, entry.champion_before)
+    try:
+        # A person who rolls back knows of the pin, and may have set it for this very rollback.
+        registry.promote(entry.model, version, entry.champion_before, despite_pin=entry.cause is Cause.ROLLBACK)
+    except PinnedChampion as error:
+        ledger.record(withdrawn(entry, str(error), now))
+        return f"decision {decision} is withdrawn: {error}"
     ledger.crown(decision, entry.model, version, now)
     return f"decision {decision} is finished: version {version} of {entry.model} was promoted"
 

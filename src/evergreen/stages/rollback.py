@@ -1,0 +1,152 @@
+"""Back to an earlier champion: one ledgered compare-and-set."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from evergreen.checks import Check
+from evergreen.errors import EvergreenError, IntegrityError, UserError
+from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.registry.smoke import smoke_test
+from evergreen.registry.tracking import Tracking
+from evergreen.registry.versions import Registry, StaleChampion
+from evergreen.settings import Settings
+from evergreen.stages.open import connect, registry_of
+from evergreen.stages.pin import pin
+from evergreen.stages.promote import promote
+from evergreen.stages.reigns import Reign, read_reigns, standing
+from evergreen.stages.settle import settle
+from evergreen.stages.sign import sign
+from evergreen.store.entry import Cause, LedgerEntry
+
+log = logging.getLogger("evergreen.rollback")
+
+
+class UnfitVersion(EvergreenError):  # noqa: N818 - the name is the message
+    """A version that was champion once does not answer as it did then."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to go back to: a version, or the champion `at` an aware moment, or else the champion before this one."""
+
+    version: int | None = None
+    at: datetime | None = None
+    pin: bool = False
+
+
+def rollback(model: str, target: Target, by: str, why: str, settings: Settings, now: datetime) -> LedgerEntry:
+    """Make an earlier champion champion again, if it still answers as it did; what comes back is the decision.
+
+    With `target.pin` it is pinned there. Asked again by the same person for the same reason, after a kill for example,
+    it is the same rollback and not another one. Raises UserError for a version that was never champion or is champion
+    now, UnfitVersion for one that fails its smoke test, StaleChampion where somebody promoted another one meanwhile;
+    then nothing has changed.
+    """
+    sign("rolled back", by, why)
+    tracking, ledger = connect(settings)
+    registry = registry_of(settings)
+    for line in settle(ledger, registry, model, now):
+        log.warning("reconcile   %s", line)
+    reigns, current = read_reigns(ledger, model), registry.champion_version(model)
+    if not reigns:
+        raise UserError(f"{model} has never had a champion; evergreen status shows the models there are")
+    if (done := _done(reigns[-1], target, current, (by, why))) is not None:
+        return done
+    reign = _find(model, target, reigns, current)
+    check = _require_fit(reign, tracking, registry)
+    if target.pin:
+        # Before the alias: a rollback that is to last must not be overtaken by a run between the two.
+        pin(model, by, why, settings, now)
+    entry = ledger.record(_entry(reign, current, check, (by, why), now, target.at))
+    log.info("ledger      decision %s: %s", entry.id, entry.reasons[0])
+    try:
+        promote(entry, settings, now)
+    except StaleChampion as error:
+        raise StaleChampion(
+            f"{model}: another version became champion during the rollback, which is withdrawn; look at evergreen "
+            f"history {model}, and roll back again if it is still wanted"
+        ) from error
+    return entry
+
+
+def _done(last: Reign, target: Target, current: int | None, signed: tuple[str, str]) -> LedgerEntry | None:
+    """The rollback that made the present champion, where it is the one asked for."""
+    wanted = target.version in (None, last.version) and target.at is None
+    same = last.returned and last.decision.reasons[0] == _sentence(last.version, signed)
+    return last.decision if wanted and same and current == last.version else None
+
+
+def _find(model: str, target: Target, reigns: tuple[Reign, ...], current: int | None) -> Reign:
+    """The newest reign of the version to go back to. Raises UserError where there is none to go back to."""
+    version = _version(model, target, reigns, current)
+    if version == current:
+        raise UserError(f"version {version} is champion of {model} already; evergreen history {model}")
+    found = [reign for reign in reigns if reign.version == version]
+    if not found:
+        had = ", ".join(str(number) for number in sorted({reign.version for reign in reigns}))
+        raise UserError(f"version {version} of {model} was never champion; these were: {had}")
+    return found[-1]
+
+
+def _version(model: str, target: Target, reigns: tuple[Reign, ...], current: int | None) -> int:
+    if target.version is not None and target.at is not None:
+        raise UserError("name a version or a moment to go back to, not both")
+    if target.version is not None:
+        return target.version
+    if target.at is not None:
+        before = [reign for reign in reigns if reign.at <= target.at]
+        if not before:
+            raise UserError(f"{model} had no champion at {target.at:%Y-%m-%d %H:%M} UTC; evergreen history {model}")
+        return before[-1].version
+    stack = standing((reign.version, reign.returned) for reign in reigns)
+    # Where somebody moved the alias by hand, the way back leads to the ledger's champion.
+    if stack[-1] != current:
+        return stack[-1]
+    if len(stack) == 1:
+        raise UserError(f"{model} has no champion before version {current}; name another one with --to")
+    return stack[-2]
+
+
+def _require_fit(reign: Reign, tracking: Tracking, registry: Registry) -> Check:
+    """The smoke test that the version passes now. Raises IntegrityError where it is not the one of the ledger."""
+    model, version, digest = reign.decision.model, reign.version, reign.decision.model_digest
+    registered = registry.version(model, version)
+    if digest is None or registered.digest != digest:
+        raise IntegrityError(f"version {version} of {model} has another digest in the registry than in the ledger")
+    check = smoke_test(tracking, registered.source, digest)
+    if check.passed:
+        return check
+    raise UnfitVersion(
+        f"version {version} of {model} cannot be champion again, smoke_test {check.outcome}: {check.why}. The champion "
+        "stays; name another version with --to"
+    )
+
+
+def _entry(
+    reign: Reign, current: int | None, check: Check, signed: tuple[str, str], now: datetime, at: datetime | None
+) -> LedgerEntry:
+    """The decision. It names no training and no MLflow run: nothing was asked anew, and no challenger waits in it."""
+    return replace(
+        reign.decision,
+        id=None,
+        kind=DecisionKind.PROMOTE,
+        cause=Cause.ROLLBACK,
+        resolves=None,
+        reason=Reason.MANUAL,
+        reasons=(_sentence(reign.version, signed),),
+        checks=(check,),
+        as_of=at or now,
+        decided_at=now,
+        decided_by=signed[0],
+        training_key=None,
+        mlflow_run=None,
+        flow_run=None,
+        version=reign.version,
+        champion_before=current,
+        champion_after=reign.version,
+    )
+
+
+def _sentence(version: int, signed: tuple[str, str]) -> str:
+    return sign(f"rolled back to version {version}", *signed)
