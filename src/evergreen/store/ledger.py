@@ -16,6 +16,7 @@ from evergreen.store.entry import Crown, LedgerEntry
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
 from evergreen.store.tables import champions, decisions
+from evergreen.store.verify import problems
 
 
 class AlreadyDecided(UserError):  # noqa: N818 - what happened reads better than that it is an error
@@ -140,6 +141,11 @@ class Ledger:
     def history(self, model: str) -> tuple[Crown, ...]:
         """Every champion a model has had, oldest first."""
         return self._crowns(sa.select(champions).where(champions.c.model == model).order_by(champions.c.id))
+
+    def verify(self) -> tuple[str, ...]:
+        """What is wrong with what is stored, in words: rows changed, missing or slipped in; empty where all is well."""
+        with answering(self.url):
+            return problems(self._engine)
 
     @cached_property
     def _engine(self) -> sa.Engine:
