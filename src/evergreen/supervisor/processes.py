@@ -1,8 +1,24 @@
-"""Processes by id and birth: an id alone is given away again when its process is gone."""
+"""Processes of this machine: who they are, which of them are ours, and their end."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
+
+# In the environment of all that a supervisor starts, and of all that those start, in whatever session and below
+# whatever parent: `<supervisor>@<home>`.
+MARK = "EVERGREEN_UP"
+# Prefect's, in the environment of a flow run's process.
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID="
+_PAUSE_SECONDS = 0.1
+# After a SIGKILL only the kernel can be slow.
+_LAST_SECONDS = 5.0
+
+Process = subprocess.Popen[bytes]
+Clock = Callable[[], float]
+Wait = Callable[[float], None]
 
 _STATE, _BIRTH = 0, 19  # fields of /proc/<pid>/stat after the name, as in proc(5), counted from 3
 _DEAD = "ZX"
@@ -39,3 +55,57 @@ def _birth_by_ps(pid: int) -> str | None:
         " "
     )
     return born.strip() or None if state[:1] not in ("", *_DEAD) else None
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A living process that a supervisor, now or once, has started by itself or through others."""
+
+    pid: int
+    mark: str
+    runs_flow: bool
+
+
+def marked_processes() -> tuple[Marked, ...]:
+    """All of them, of this user; none where the system has no /proc."""
+    found = (_marked(folder) for folder in Path("/proc").glob("[0-9]*"))
+    return tuple(process for process in found if process)
+
+
+def _marked(folder: Path) -> Marked | None:
+    try:
+        variables = os.fsdecode((folder / "environ").read_bytes()).split("\0")
+    except OSError:
+        # Gone meanwhile, or somebody else's.
+        return None
+    marks = [text.removeprefix(f"{MARK}=") for text in variables if text.startswith(f"{MARK}=")]
+    runs_flow = any(text.startswith(_FLOW_RUN) for text in variables)
+    return Marked(int(folder.name), marks[-1], runs_flow) if marks else None
+
+
+def tell(pid: int, number: signal.Signals, group: bool = False) -> None:
+    """Send a signal to a process, or to its group; one that is gone is left alone."""
+    try:
+        os.killpg(pid, number) if group else os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def end(find: Callable[[], Collection[int]], patience: Callable[[], float], clock: Clock, wait: Wait) -> bool:
+    """Ask all that `find` gives, now and while this lasts, to end; kill what is there when the patience is over.
+
+    `patience` gives seconds since the start of this call, and is asked again and again: it may shrink. True where
+    nothing had to be killed.
+    """
+    started, told, asked_nicely = clock(), set[int](), True
+    while living := set(find()):
+        over = clock() - started - patience()
+        if over > _LAST_SECONDS:
+            return False
+        if over >= 0:
+            asked_nicely = False
+        for pid in living if over >= 0 else living - told:
+            tell(pid, signal.SIGKILL if over >= 0 else signal.SIGTERM)
+        told |= living
+        wait(_PAUSE_SECONDS)
+    return asked_nicely
