@@ -119,6 +119,8 @@ def _mlflow(settings: Settings, places: Places) -> Part:
         # Files stay where they are without the server, too.
         () if places.mlflow_port is None else (*command, "--no-serve-artifacts"),
         address=redacted(places.mlflow),
+        # When its server has ended, its command line takes its time to do so.
+        patience_seconds=3,
         answers=lambda: _answers(f"{places.mlflow}/health"),
         after=("databases",),
         environment={

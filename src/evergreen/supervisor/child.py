@@ -8,6 +8,8 @@ from evergreen.supervisor.processes import Process, tell
 
 # Whoever has lived for so long died of something new.
 STEADY_SECONDS = 60.0
+# Who cannot be asked is up when it has got over its first lines.
+_SETTLED_SECONDS = 3.0
 _LOOK_SECONDS = {State.STARTING: 0.5, State.SILENT: 2.0, State.UP: 5.0}
 
 Spawn = Callable[[Part], Process]
@@ -56,12 +58,17 @@ class Child:
         self.enter(State.STARTING, now)
 
     def _look(self, now: float) -> None:
-        if not self.part.once and (self.part.answers is None or self.part.answers()):
+        if self._works(now):
             self.was_ready = True
             self.enter(State.UP, now)
         elif self.was_ready and self.state is State.UP:
             self.enter(State.SILENT, now)
         self._look_at = now + _LOOK_SECONDS[self.state]
+
+    def _works(self, now: float) -> bool:
+        if self.part.once:
+            return False
+        return now - self._started >= _SETTLED_SECONDS if self.part.answers is None else self.part.answers()
 
     def _bury(self, process: Process, now: float) -> None:
         code, self.process = process.returncode, None
