@@ -4,14 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evergreen.operations.doctor.finding import Finding, asked, fine, wrong
 from evergreen.orchestrator.api import Automation, Deployment, PrefectApi
-from evergreen.orchestrator.names import (
-    APPROVE,
-    TAG,
-    automated_model,
-    drift_automation,
-    retrain_deployment,
-    rollback_deployment,
-)
+from evergreen.orchestrator.names import TAG, automated_model, drift_automation, retrain_deployment
+from evergreen.orchestrator.plan import FLOWS, FlowPlan, plan
 from evergreen.spec import ModelSpec
 
 DEPLOYMENTS, SCHEDULES, AUTOMATIONS = "deployments", "schedules", "automations"
@@ -19,22 +13,30 @@ NAMES = (DEPLOYMENTS, SCHEDULES, AUTOMATIONS)
 _DEPLOY = "evergreen deploy"
 
 
-def look_at_deployed(api: PrefectApi, specs: Sequence[ModelSpec], *, complete: bool) -> Iterator[Finding]:
+def look_at_deployed(
+    api: PrefectApi, specs: Sequence[ModelSpec], flows: Sequence[FlowPlan], *, complete: bool
+) -> Iterator[Finding]:
     """What the server has. `complete` is False where a spec could not be read: what it is for is not called surplus."""
-    yield asked(DEPLOYMENTS, lambda: judge_deployments(api.deployments(), specs, complete))
+    wanted = wanted_deployments(specs, flows)
+    yield asked(DEPLOYMENTS, lambda: judge_deployments(api.deployments(), wanted, complete))
     yield asked(SCHEDULES, lambda: judge_schedules(api.deployments(), specs))
     yield asked(AUTOMATIONS, lambda: judge_automations(api.automations(), specs, complete))
 
 
-def judge_deployments(there: Sequence[Deployment], specs: Sequence[ModelSpec], complete: bool) -> Finding:
-    """Every spec has its deployments, and no deployment of ours is without its spec."""
-    wanted = _wanted(specs)
+def wanted_deployments(specs: Sequence[ModelSpec], flows: Sequence[FlowPlan] = FLOWS) -> list[str]:
+    """The names of what shall be deployed; nothing where there are no specs."""
+    return [planned.full_name for planned in plan({spec.model: spec for spec in specs}, flows)] if specs else []
+
+
+def judge_deployments(there: Sequence[Deployment], wanted: Sequence[str], complete: bool) -> Finding:
+    """All that shall be deployed is, and nothing of ours is without its spec."""
     missing = [name for name in wanted if name not in {one.name for one in there}]
-    ours = [one.name for one in there if TAG in one.tags]
-    surplus = [name for name in ours if name.startswith(_OF_MODELS) and name not in wanted] if complete else []
+    surplus = [one.name for one in there if TAG in one.tags and one.name not in wanted] if complete else []
     if missing or surplus:
-        parts = [f"missing: {', '.join(missing)}" if missing else "", f"without a spec: {_list(surplus)}"]
-        return wrong(DEPLOYMENTS, "; ".join(part for part in parts if part and not part.endswith(": ")), _DEPLOY)
+        parts = {"missing": missing, "without a spec": surplus}
+        return wrong(
+            DEPLOYMENTS, "; ".join(f"{what}: {_list(names)}" for what, names in parts.items() if names), _DEPLOY
+        )
     return fine(DEPLOYMENTS, f"{len(wanted)}, as the specs say")
 
 
@@ -67,15 +69,6 @@ def judge_automations(there: Sequence[Automation], specs: Sequence[ModelSpec], c
     if surplus:
         return wrong(AUTOMATIONS, f"without a spec: {_list(surplus)}", _DEPLOY)
     return fine(AUTOMATIONS, f"{len(wanted)} on")
-
-
-_OF_MODELS = ("retrain/", "rollback/")
-
-
-def _wanted(specs: Sequence[ModelSpec]) -> list[str]:
-    models = [spec.model for spec in specs]
-    of_models = [name for model in models for name in (retrain_deployment(model), rollback_deployment(model))]
-    return [*of_models, APPROVE] if models else []
 
 
 def _is_active(one: Deployment) -> bool:

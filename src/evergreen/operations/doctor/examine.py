@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evergreen.address import scrubbed
-from evergreen.operations.doctor import machine, places, project, records, server, tracking, versions
-from evergreen.operations.doctor.finding import Finding, first_line, unknown, wrong
+from evergreen.operations.doctor import machine, messages, places, project, records, server, tracking, versions
+from evergreen.operations.doctor.finding import Finding, Health, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
 
 _PATIENCE_SECONDS = 4.0
@@ -17,12 +17,16 @@ _SHORTEST = 3  # letters; shorter ones would be found in every word
 
 @dataclass(frozen=True)
 class Part:
-    """Findings that are made one after the other, by name. Where `reached` says nothing in time, that is wrong."""
+    """Findings that are made one after the other, by name. Where `reached` says nothing in time, that is wrong.
+
+    That is so unless it is `behind` something that is not well itself.
+    """
 
     title: str
     names: tuple[str, ...]
     look: Callable[[Patient], Iterator[Finding]]
     reached: str = ""
+    behind: str = ""
 
 
 PARTS: tuple[Part, ...] = (
@@ -31,8 +35,9 @@ PARTS: tuple[Part, ...] = (
     Part("specs", (project.SPECS, project.NOTIFICATIONS), project.look_at_project),
     Part("prefect", (server.SERVER, *server.BEHIND_SERVER), server.look_at_prefect, server.SERVER),
     Part("store", (records.STORE, *records.BEHIND_STORE), records.look_at_store, records.STORE),
+    Part("messages", (messages.TEND, messages.MESSAGES), messages.look_at_messages),
     Part("mlflow", (tracking.MLFLOW, tracking.SCHEMA), tracking.look_at_mlflow, tracking.MLFLOW),
-    Part("files", (places.ARTIFACTS,), places.look_at_artifacts, places.ARTIFACTS),
+    Part("files", (places.ARTIFACTS,), places.look_at_artifacts, places.ARTIFACTS, tracking.MLFLOW),
     Part("files", (places.SNAPSHOTS,), places.look_at_snapshots, places.SNAPSHOTS),
 )
 
@@ -50,7 +55,9 @@ def examine(patient: Patient, seconds: float = _PATIENCE_SECONDS) -> tuple[Findi
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    found = [f for part, into in zip(PARTS, made, strict=True) for f in _completed(part, tuple(into), seconds)]
+    told = [tuple(into) for into in made]
+    ill = {finding.name for findings in told for finding in findings if finding.outcome is not Health.OK}
+    found = [f for part, findings in zip(PARTS, told, strict=True) for f in _completed(part, findings, ill, seconds)]
     return tuple(_without_secrets(finding, patient) for finding in found)
 
 
@@ -72,15 +79,12 @@ def _gather(part: Part, patient: Patient, into: list[Finding]) -> None:
         into.extend(unknown(name, first_line(error)) for name in part.names[len(into) :])
 
 
-def _completed(part: Part, made: Sequence[Finding], seconds: float) -> Iterator[Finding]:
+def _completed(part: Part, made: Sequence[Finding], ill: Collection[str], seconds: float) -> Iterator[Finding]:
     yield from made
+    silent = f"no answer within {seconds:g} s"
     for name in part.names[len(made) :]:
-        silent = f"no answer within {seconds:g} s"
-        yield (
-            wrong(name, silent, "see that it runs and can be reached")
-            if name == part.reached
-            else unknown(name, silent)
-        )
+        told = name == part.reached and part.behind not in ill
+        yield wrong(name, silent, "see that it runs and can be reached") if told else unknown(name, silent)
 
 
 def _without_secrets(finding: Finding, patient: Patient) -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 from evergreen.data.paths import is_local
 from evergreen.operations.doctor.finding import Finding, Health, asked, fine, unknown, wrong
 from evergreen.operations.doctor.patient import Bounds, Patient
+from evergreen.supervisor.ports import holder
 from evergreen.supervisor.state import read_state
 
 HOME, DISK, PORTS = "home", "disk", "ports"
@@ -37,9 +38,9 @@ def judge_ports(taken: Mapping[str, int]) -> Finding:
     """The ports that somebody else holds, by what they are wanted for."""
     if not taken:
         return fine(PORTS, "free for evergreen up")
-    names = ", ".join(f"{port} ({name})" for name, port in taken.items())
-    first = next(iter(taken.values()))
-    return wrong(PORTS, f"taken by another program: {names}", f"see who: ss -ltnp 'sport = :{first}'; stop it")
+    what = ", ".join(f"{port} ({name}) by {holder(port) or 'another program'}" for name, port in taken.items())
+    first = next(iter(taken))
+    return wrong(PORTS, f"taken: {what}", f"stop it, or: evergreen up --{first}-port 0")
 
 
 def _look_at_home(home: Path) -> Finding:

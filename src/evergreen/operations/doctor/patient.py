@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from evergreen.settings import Settings
 
@@ -25,11 +26,13 @@ class Bounds:
 class Patient:
     """A set-up: where its state lives, what its environment says, and whose clock it is compared with.
 
-    `ports` are the ones that `evergreen up` would open, by what they are for.
+    `project` is the folder with flows/, where the doctor is called in one. `ports` are those that `evergreen up` would
+    open, by what they are for.
     """
 
     settings: Settings
     environ: Mapping[str, str]
     clock: Callable[[], datetime]
     bounds: Bounds = Bounds()
-    ports: Mapping[str, int] = field(default_factory=lambda: {"Prefect": 4200, "MLflow": 5000})
+    project: Path = Path()
+    ports: Mapping[str, int] = field(default_factory=lambda: {"prefect": 4200, "mlflow": 5000})

@@ -27,6 +27,8 @@ def readable_specs(configs: Path) -> tuple[tuple[ModelSpec, ...], tuple[str, ...
             specs.append(load_spec(file))
         except SpecError as error:
             problems.append(str(error).splitlines()[0])
+    first = {spec.model.lower(): spec.model for spec in reversed(specs)}
+    problems += [f"{model} is kept by {n} specs" for key, model in first.items() if (n := _count(specs, key)) > 1]
     return tuple(specs), tuple(problems)
 
 
@@ -38,6 +40,10 @@ def judge_notifications(specs: Sequence[ModelSpec], environ: Mapping[str, str]) 
         what = f"not set here, so that nobody is told: {', '.join(dict.fromkeys(unset))}"
         return wrong(NOTIFICATIONS, what, "set it where evergreen up, or evergreen tend, is started")
     return fine(NOTIFICATIONS, f"{len(channels)} ready" if channels else "no spec names any")
+
+
+def _count(specs: Sequence[ModelSpec], model: str) -> int:
+    return sum(spec.model.lower() == model for spec in specs)
 
 
 def _look_at_specs(configs: Path) -> Finding:

@@ -43,7 +43,7 @@ def judge_migrations(found: str | None) -> Finding:
         return fine(MIGRATIONS, f"at {found}")
     if found in known_revisions():
         what = f"at {found}, and this Evergreen needs {HEAD}; runs migrate it before they start"
-        return wrong(MIGRATIONS, what, "back the store up, then: evergreen tend --once")
+        return wrong(MIGRATIONS, what, "back the store up, then: evergreen tend")
     what = f"at {found}, which a newer Evergreen wrote; this one knows up to {HEAD}"
     return wrong(MIGRATIONS, what, "install that version")
 
@@ -84,12 +84,10 @@ def _look_at_clock(url: str, patient: Patient) -> Finding:
 
 
 def _look_at_ledger(ledger: Ledger) -> Finding:
-    try:
-        ledger.verify()
-    except IntegrityError as error:
-        return wrong(
-            LEDGER, first_line(error), "compare it with a backup before anything else; evergreen history shows it"
-        )
+    problems = ledger.verify()
+    if problems:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return wrong(LEDGER, f"{problems[0]}{more}", "evergreen audit; compare it with a backup before anything else")
     return fine(LEDGER, "its chain holds")
 
 

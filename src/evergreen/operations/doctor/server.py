@@ -12,6 +12,7 @@ from evergreen.operations.doctor.patient import Patient
 from evergreen.operations.doctor.project import readable_specs
 from evergreen.orchestrator.api import PrefectApi
 from evergreen.orchestrator.http import call
+from evergreen.orchestrator.plan import FLOWS, flows_of
 from evergreen.supervisor.state import read_state, up_folder
 
 SERVER, VERSION, CLOCK = "prefect server", "prefect version", "prefect clock"
@@ -82,4 +83,5 @@ def _what_to_do(error: EvergreenError) -> str:
 def _look_inside(api: PrefectApi, patient: Patient) -> Iterator[Finding]:
     specs, unreadable = readable_specs(patient.settings.configs)
     yield from work.look_at_pools(api)
-    yield from deployed.look_at_deployed(api, specs, complete=not unreadable)
+    flows = flows_of(patient.project) or FLOWS
+    yield from deployed.look_at_deployed(api, specs, flows, complete=not unreadable)

@@ -9,6 +9,7 @@ from evergreen.registry.answers import is_served
 from evergreen.registry.health import VERSION_TABLE, ask_server, newest_revision
 from evergreen.store.health import read_state
 from evergreen.supervisor.state import read_state as read_up_state
+from evergreen.supervisor.state import up_folder
 
 MLFLOW, SCHEMA = "mlflow", "mlflow schema"
 _SECONDS = 2.0
@@ -24,7 +25,7 @@ def look_at_mlflow(patient: Patient) -> Iterator[Finding]:
         yield asked(SCHEMA, lambda: _schema_of_server(reached))
         return
     up = read_up_state(patient.settings.home)
-    yield _ask(up.mlflow_ui, "read its log: evergreen logs") if up and up.mlflow_ui else _look_at_database(uri)
+    yield _ask(up.mlflow_ui, _log(patient)) if up and up.mlflow_ui else _look_at_database(uri)
     yield asked(SCHEMA, lambda: judge_schema(_revision(uri), newest_revision()))
 
 
@@ -41,6 +42,10 @@ def judge_schema(found: str | None, newest: str | None) -> Finding:
 
 
 _UPGRADE = "back it up, then: mlflow db upgrade <its URL>; where that knows no such revision install the newer MLflow"
+
+
+def _log(patient: Patient) -> str:
+    return f"read {up_folder(patient.settings.home) / 'logs' / 'mlflow.log'}"
 
 
 def _ask(uri: str, do: str) -> Finding:
