@@ -133,6 +133,15 @@ class Tracking:
             found = self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first)
             return tuple(run.info.run_id for run in found)
 
+    def running(self, model: str) -> tuple[str, ...]:
+        """Every run of a model that nobody closed, trials among them."""
+        with answering(self.uri):
+            experiment = self.client.get_experiment_by_name(model)
+            if experiment is None:
+                return ()
+            found = self.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+            return tuple(run.info.run_id for run in found)
+
     def download(self, uri: str, folder: Path) -> Path:
         """Copy the artifact of `models:/<id>` or `models:/<name>/<version>` into a folder.
 
@@ -146,6 +155,8 @@ class Tracking:
                 location = self.client.get_model_version_download_uri(name, version)
             else:
                 location = self.client.get_logged_model(name).artifact_location
+            if "://" not in location and not Path(location).exists():
+                raise IntegrityError(f"{uri}: its files are gone from {location}; restore them, or train again")
             path = Path(mlflow.artifacts.download_artifacts(location, dst_path=str(folder), tracking_uri=self.uri))
         if not (path / "MLmodel").exists():
             raise IntegrityError(f"{uri}: its files are gone from {location}; restore them, or train again")
