@@ -25,7 +25,7 @@ def put_fact(connection: sa.Connection, fact: Fact) -> bool:
         return False
     values = {"key": fact.key, "kind": fact.kind.value, "model": fact.model, "at": fact.at, "payload": fact.payload}
     insert = upsert(connection, facts).values(values).on_conflict_do_nothing(index_elements=["key"])
-    return connection.execute(insert).rowcount == 1
+    return connection.execute(insert.returning(facts.c.id)).first() is not None
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Outbox:
             first = {**values, "attempts": 1, "fact_id": found, "channel": channel}
             insert = upsert(connection, deliveries).values(first)
             changed = insert.on_conflict_do_update(index_elements=["fact_id", "channel"], set_=values, where=where)
-            return connection.execute(changed).rowcount == 1
+            return connection.execute(changed.returning(deliveries.c.fact_id)).first() is not None
 
     def _facts(self, query: sa.Select[Any]) -> tuple[Fact, ...]:
         with answering(self.url), self._engine.connect() as connection:
