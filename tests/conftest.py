@@ -30,6 +30,7 @@ from evergreen.stages.load import load
 from evergreen.stages.open import connect, open_run, tracking_of
 from evergreen.stages.run import Conclusion, Evidence, Job, Origin, Request
 from evergreen.stages.track import find_twin, prepare_job, track
+from evergreen.stages.turn import Turn, drop, take_turn
 from evergreen.store.ledger import Ledger
 from evergreen.training import key
 from evergreen.training.handles import TrialResult
@@ -100,7 +101,12 @@ Visit = Callable[[str], None]
 def drive(spec: str, as_of: datetime, settings: Settings, reason: Reason, at: Visit, **options: bool) -> Conclusion:
     """A run through the stages in the order of flows/retrain.py, without Prefect. `at` is called before each stage."""
     request, now = Request(spec, as_of, reason, **options), datetime.now(UTC)
-    run = open_run(request, Origin("tester"), settings, now)
+    with take_turn(request, Origin("tester"), settings, now) as turn:
+        return drop(turn, settings, now) if turn.dropped else make_run(turn, settings, at, now)
+
+
+def make_run(turn: Turn, settings: Settings, at: Visit, now: datetime) -> Conclusion:
+    run = open_run(turn.request, turn.origin, settings, now)
     at("load")
     job = prepare_job(run, load(run, settings), settings)
     evidence = look_at_data(job, settings, at)

@@ -24,7 +24,7 @@ def retrain(orchestrator: str) -> Any:
 
 @pytest.fixture
 def flow_run(orchestrator: str) -> Callable[[str], Any]:
-    """What Prefect knows about a flow run: its name, its task runs in order of their start, and its artifacts."""
+    """What Prefect knows about a flow run: name, tags, state, task runs in order of their start, and artifacts."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 
@@ -35,8 +35,11 @@ def flow_run(orchestrator: str) -> Callable[[str], Any]:
             artifacts = client.read_artifacts(
                 artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
             )
+            run = client.read_flow_run(run_id)
             return {
-                "name": client.read_flow_run(run_id).name,
+                "name": run.name,
+                "tags": run.tags,
+                "state": run.state,
                 "tasks": sorted(tasks, key=lambda run: run.start_time or run.created),
                 "artifacts": {artifact.key: artifact.data for artifact in artifacts},
             }

@@ -20,7 +20,10 @@ def test_the_flow_ends_with_a_champion_and_shows_every_stage(project, retrain, f
     assert entry.reason is Reason.SCHEDULED
     (parent,) = project.parents()
     seen = flow_run(entry.flow_run)
-    assert seen["name"] == "tiny-scheduled"
+    assert seen["name"] == "tiny-scheduled: PROMOTE version 1"
+    assert seen["state"].name == "Completed"
+    assert seen["state"].message.startswith("The tiny challenger may become the first champion: all ")
+    assert {"tiny", "PROMOTE", "version 1", f"mlflow {parent.info.run_id}"} <= set(seen["tags"])
     assert parent.data.tags["evergreen.flow_run"] == entry.flow_run
     stages = [run.name for run in seen["tasks"]]
     in_turn = ["open", "load", "prepare", "validate", "drift", "find twin", "split"]
@@ -156,10 +159,26 @@ def test_a_wrong_parameter_is_refused_before_anything_runs(project, retrain, wro
     assert project.decisions() == []
 
 
-def test_an_error_of_a_stage_is_the_error_of_the_flow(project, retrain, first_moment):
+def test_an_error_of_a_stage_is_the_error_of_the_flow_and_all_that_its_state_says(project, retrain, first_moment):
     from evergreen.errors import DataError
 
     project.table.unlink()
     with pytest.raises(DataError, match=r"table\.csv: there is no such file"):
         retrain(model="tiny", as_of=first_moment)
     assert project.mlflow_runs() == []
+    state = retrain(model="tiny", as_of=first_moment, return_state=True)
+    assert state.is_failed()
+    assert state.message.startswith("table.csv: there is no such file")
+    assert "\n" not in state.message
+
+
+def test_an_alert_is_shown_where_the_run_is(crowned, retrain, flow_run, second_moment):
+    alert = {"share": 0.4, "columns": ["waited"], "severity": "critical", "sender_version": 2}
+    retrain(model="tiny", reason="drift", as_of=second_moment, alert=alert, dry_run=True)
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        newest = max(client.read_flow_runs(), key=lambda run: run.created)
+    assert newest.name.endswith("(dry run)")
+    shown = flow_run(newest.id)["artifacts"]["tiny-decision"]
+    assert "- drift alert: critical: 40 % of columns drifted (waited)" in shown

@@ -22,3 +22,13 @@ class DriftAlert(BaseModel):
     window_start: datetime | None = None
     window_end: datetime | None = None
     severity: Literal["warning", "critical"] = "warning"
+
+    def to_text(self) -> str:
+        """The alert in a line.
+
+        >>> DriftAlert(share=0.4, columns=("price", "plan"), severity="critical").to_text()
+        'critical: 40 % of columns drifted (price, plan)'
+        """
+        columns = f" ({', '.join(self.columns)})" if self.columns else ""
+        until = f", seen up to {self.window_end:%Y-%m-%d %H:%M}" if self.window_end else ""
+        return f"{self.severity}: {self.share:.0%} of columns drifted{columns}{until}".replace("%", " %", 1)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from evergreen.checks import to_markdown
@@ -30,14 +31,41 @@ def conclude(job: Job, evidence: Evidence, entry: LedgerEntry | None, settings: 
     before = job.run.champion.version if job.run.champion else None
     champion = entry.champion_after if entry else before
     log.info("report      %s", path)
-    return Conclusion(report, str(path), evidence, entry.id if entry else None, champion)
+    number, until = entry.id if entry else None, _answer_by(job, evidence, entry)
+    return Conclusion(report, str(path), evidence, number, champion, answer_by=until)
 
 
-def to_text(conclusion: Conclusion) -> str:
-    """The headline, the gate and the links, as Markdown."""
+def to_text(conclusion: Conclusion, form: str | None = None) -> str:
+    """The headline, how to answer what is held, the links and the gate, as Markdown.
+
+    `form` is where an orchestrator takes answers, if it does.
+    """
     report = conclusion.report
     links = [f"- {fact.name}: {f'[{fact.text}]({fact.url})' if fact.url else fact.text}" for fact in report.facts]
-    return "\n".join([f"## {headline(report)}", "", *links, "", to_markdown(report.decision.checks)])
+    table = [to_markdown(report.decision.checks)] if report.decision.checks else []
+    return "\n".join([f"## {headline(report)}", "", *_how_to_answer(conclusion, form), *links, "", *table])
+
+
+def outcome(conclusion: Conclusion) -> str:
+    """The decision in two or three words, for lists of runs: `PROMOTE version 3`, `HOLD decision 12`, `dropped`."""
+    kind, version = conclusion.report.decision.kind, conclusion.report.version
+    if conclusion.dropped:
+        return "dropped"
+    words = [kind.value]
+    if kind is DecisionKind.PROMOTE and version is not None:
+        words.append(f"version {version}")
+    if conclusion.answer_by is not None:
+        words.append(f"decision {conclusion.ledger_id}")
+    return " ".join([*words, "(dry run)"] if conclusion.report.dry_run else words)
+
+
+def artifact_key(model: str, name: str) -> str:
+    """The key under which an orchestrator shows a part of a model's runs: lower case, dashes.
+
+    >>> artifact_key("One_Customer", "gate")
+    'one-customer-gate'
+    """
+    return f"{model}-{name}".lower().replace("_", "-")
 
 
 def labels(conclusion: Conclusion) -> list[str]:
@@ -46,7 +74,27 @@ def labels(conclusion: Conclusion) -> list[str]:
     found = [report.model, report.decision.kind.value]
     if report.version is not None:
         found.append(f"version {report.version}")
+    if conclusion.dropped:
+        found.append("dropped")
     return found + [f"mlflow {fact.text}" for fact in report.facts if fact.name == "MLflow run"]
+
+
+def _how_to_answer(conclusion: Conclusion, form: str | None) -> list[str]:
+    if conclusion.answer_by is None:
+        return []
+    number, until = conclusion.ledger_id, f"{conclusion.answer_by:%Y-%m-%d %H:%M} UTC"
+    where = f", or the [form]({form}) with decision {number}" if form else ""
+    return [
+        f"**A person decides until {until}**; without an answer the challenger is rejected.",
+        f"`evergreen approve {number} --why …` or `evergreen reject {number} --why …`{where}.",
+        "",
+    ]
+
+
+def _answer_by(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> datetime | None:
+    """Until when a person can approve; None where there is no challenger that waits."""
+    waits = entry is not None and entry.kind is DecisionKind.HOLD and evidence.logged is not None
+    return entry.decided_at + job.spec.promotion.approve_within if entry is not None and waits else None
 
 
 def _link(job: Job, evidence: Evidence, entry: LedgerEntry | None, page: Path, settings: Settings) -> None:

@@ -32,6 +32,8 @@ def describe(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> RunRepo
 def _facts(job: Job, entry: LedgerEntry | None) -> list[Fact]:
     origin, tracking = job.run.origin, job.tracking
     facts = [Fact("started by", origin.user), Fact("training key", job.key[:16])]
+    if job.run.request.alert is not None:
+        facts.append(Fact("drift alert", job.run.request.alert.to_text()))
     if entry is not None:
         facts.append(Fact("ledger", f"decision {entry.id}"))
     if tracking is not None:

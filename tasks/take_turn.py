@@ -1,0 +1,32 @@
+"""Who asks for a run, and whether it may start now."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect.runtime import flow_run
+
+from evergreen.drift.alert import DriftAlert
+from evergreen.gate.decision import Reason
+from evergreen.settings import Settings
+from evergreen.stages import turn as stage
+from evergreen.stages.commit import find_commit
+from evergreen.stages.run import Origin, Request
+
+
+@contextmanager
+def take_turn(
+    model: str, reason: Reason, as_of: datetime | None, alert: DriftAlert | None, *, dry_run: bool, force: bool
+) -> Iterator[stage.Turn]:
+    """Hold the model's turn for a run that looks from `as_of`, or else from when it was due, as its retries do."""
+    # Prefect's moments are of a class of their own, which nothing behind this line knows.
+    moment = as_of or datetime.fromisoformat(flow_run.scheduled_start_time.isoformat())
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    url = flow_run.ui_url
+    page = url if url and url.startswith("http") else None
+    origin = Origin(getpass.getuser(), find_commit(Path.cwd()), flow_run.id, page)
+    request = Request(model, moment, reason, dry_run, force, alert)
+    with stage.take_turn(request, origin, Settings.from_environment(), datetime.now(UTC)) as turn:
+        yield turn
