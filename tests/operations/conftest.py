@@ -1,5 +1,6 @@
 """A home with a prepared store and a few specs, and moments around which things happen to their models."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -69,11 +70,20 @@ class Home:
         return self.ledger.record(LedgerEntry(kind=kind, decided_at=at, **values))
 
 
+@pytest.fixture(scope="session")
+def prepared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's file after all migrations."""
+    file = tmp_path_factory.mktemp("store") / "evergreen.db"
+    Ledger(f"sqlite:///{file}").prepare()
+    return file
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(prepared_store: Path, tmp_path: Path) -> Home:
     places = {"EVERGREEN_HOME": str(tmp_path / "home"), "EVERGREEN_CONFIGS": str(tmp_path / "configs")}
     home = Home(Settings.from_environment(places))
-    home.ledger.prepare()
+    home.settings.home.mkdir()
+    shutil.copy(prepared_store, home.settings.home / prepared_store.name)
     home.write("churn")
     return home
 

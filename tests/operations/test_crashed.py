@@ -1,0 +1,172 @@
+"""Runs whose process is gone are found by their turn, tried once more, and told if that fails too.
+
+On a real server, where the states of runs are set as an engine and a worker would set them.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from evergreen.operations.crashed import Patience, Watch, look_after_runs
+from evergreen.store.facts import FactKind
+from evergreen.store.turn import take_turn
+
+pytestmark = pytest.mark.slow
+NUMBERS = count(1)
+QUICK = Patience(end=timedelta(0))
+
+
+@dataclass
+class Deployed:
+    """A deployment of a flow called retrain, and passes over its runs."""
+
+    api: object
+    home: object
+    model: str
+    id: str
+
+    def run(self, *states, **parameters):
+        """A run that went through some states."""
+        run = self.api.create_run(self.id, {"model": self.model, **parameters}, f"{self.model}-{next(NUMBERS)}")
+        for state in states:
+            self.set(run, state)
+        return run
+
+    def set(self, run, state, message=""):
+        self.api.set_state(run.id, state, message=message)
+
+    def state(self, run):
+        found = self.api.flow_run(run.id)
+        return found.state_type, found.state_name
+
+    def look(self, **later):
+        """What a pass does that comes so much later than now."""
+        now = datetime.now(UTC) + timedelta(**later)
+        lines = look_after_runs(Watch(self.api, self.home.settings, now, "http://ui", QUICK))
+        return [line for line in lines if f" {self.model}" in line]
+
+    def turn(self, run):
+        return take_turn(self.home.settings.store_url, self.model, run.id, datetime.now(UTC))
+
+
+@pytest.fixture
+def deployed(home, prefect_server):
+    api, model = prefect_server.api, f"model{next(NUMBERS)}"
+    flow = api.post("/flows/", name="retrain")
+    deployment = api.post("/deployments/", name=model, flow_id=flow["id"])
+    yield Deployed(api, home, model, deployment["id"])
+    api.send("DELETE", f"/deployments/{deployment['id']}")
+
+
+def test_a_run_that_holds_its_turn_lives_however_long_it_takes(deployed):
+    run = deployed.run("PENDING", "RUNNING")
+    with deployed.turn(run):
+        assert deployed.look(hours=9) == []
+    assert deployed.state(run)[0] == "RUNNING"
+
+
+def test_a_run_that_has_just_started_is_given_time_to_take_its_turn(deployed):
+    run = deployed.run("PENDING", "RUNNING")
+    assert deployed.look(seconds=60) == []
+    assert deployed.state(run)[0] == "RUNNING"
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["nobody has the turn", "another run has it"])
+def test_a_run_without_its_turn_is_dead(deployed, others):
+    run, other = deployed.run("PENDING", "RUNNING"), deployed.run()
+    with deployed.turn(other) if others else nullcontext():
+        lines = deployed.look(minutes=2)
+    assert lines == [f"crashed: run {run.name} of {deployed.model}: its process is gone"]
+    assert deployed.state(run)[0] == "CRASHED"
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_left_alone(deployed, monkeypatch):
+    run = deployed.run("PENDING", "RUNNING")
+    monkeypatch.setattr("time.sleep", lambda seconds: deployed.set(run, "COMPLETED"))
+    assert deployed.look(minutes=2) == []
+    assert deployed.state(run)[0] == "COMPLETED"
+
+
+def test_a_run_that_was_handed_over_and_never_started_is_dead_after_ten_minutes(deployed):
+    run = deployed.run("PENDING")
+    assert deployed.look(minutes=9) == []
+    assert deployed.look(minutes=11) == [f"crashed: run {run.name} of {deployed.model}: never started"]
+
+
+def test_a_dead_run_is_tried_once_more_and_then_told(deployed):
+    run = deployed.run("PENDING", "RUNNING")
+    deployed.look(minutes=2)
+    assert deployed.look(seconds=30) == [], "its worker may still report it, and undo a retry"
+    assert deployed.look(minutes=2) == [f"crashed: run {run.name} of {deployed.model} is tried once more"]
+    assert deployed.state(run) == ("SCHEDULED", "AwaitingRetry")
+
+    for state in ("PENDING", "RUNNING"):
+        deployed.set(run, state)
+    assert deployed.api.flow_run(run.id).run_count == 2
+    deployed.look(minutes=2)
+    [line] = deployed.look(minutes=2)
+    assert line.startswith(f"failed: run {run.name} of {deployed.model}: ")
+    assert deployed.look(minutes=3) == []
+
+    fact = deployed.home.outbox.known(f"flow_run:{run.id}")
+    assert (fact.kind, fact.model) == (FactKind.FAILED, deployed.model)
+    assert fact.payload["tries"] == 2
+    assert fact.payload["message"] == "Evergreen: its process is gone"
+    assert fact.payload["link"] == f"http://ui/runs/flow-run/{run.id}"
+
+
+def test_what_a_worker_found_dead_is_tried_once_more_too(deployed):
+    run = deployed.run("PENDING", "RUNNING", "CRASHED")
+    assert deployed.look(minutes=2) == [f"crashed: run {run.name} of {deployed.model} is tried once more"]
+
+
+def test_a_retry_waits_for_the_turn(deployed):
+    run, other = deployed.run("PENDING", "RUNNING", "CRASHED"), deployed.run()
+    with deployed.turn(other):
+        assert deployed.look(minutes=2) == []
+    assert deployed.look(minutes=2) == [f"crashed: run {run.name} of {deployed.model} is tried once more"]
+
+
+def test_what_a_later_run_has_done_is_not_done_again(deployed):
+    dead = deployed.run("PENDING", "RUNNING", "CRASHED")
+    deployed.run("PENDING", "RUNNING", "COMPLETED")
+    assert deployed.look(minutes=2) == deployed.look(hours=30) == []
+    assert deployed.state(dead)[0] == "CRASHED"
+
+
+def test_a_later_run_that_was_dropped_has_done_nothing(deployed):
+    dead = deployed.run("PENDING", "RUNNING", "CRASHED")
+    dropped = deployed.run("PENDING", "RUNNING", "COMPLETED")
+    deployed.api.send("PATCH", f"/flow_runs/{dropped.id}", {"tags": ["dropped"]})
+    assert deployed.look(minutes=2) == [f"crashed: run {dead.name} of {deployed.model} is tried once more"]
+
+
+def test_a_run_that_died_long_ago_is_told_and_not_tried(deployed):
+    run = deployed.run("PENDING", "RUNNING", "CRASHED")
+    [line] = deployed.look(hours=25)
+    assert line.startswith("failed: ")
+    assert deployed.state(run)[0] == "CRASHED"
+
+
+def test_a_failure_is_told_once_with_what_it_said(deployed):
+    run = deployed.run("PENDING", "RUNNING")
+    deployed.set(run, "FAILED", "MLflow does not answer;\n start it")
+    assert deployed.look() == [
+        f"failed: run {run.name} of {deployed.model}: MLflow does not answer; start it",
+    ]
+    assert deployed.look(hours=1) == []
+    assert deployed.home.outbox.known(f"flow_run:{run.id}").payload["state"] == "FAILED"
+
+
+def test_a_dry_run_concerns_nobody_but_who_started_it(deployed):
+    failed, dead = (
+        deployed.run("PENDING", "RUNNING", "FAILED", dry_run=True),
+        deployed.run("PENDING", "RUNNING", dry_run=True),
+    )
+    assert deployed.look(hours=2) == []
+    assert deployed.look(hours=25) == [f"crashed: run {dead.name} of {deployed.model}: its process is gone"]
+    assert deployed.look(hours=2) == []
+    assert deployed.home.outbox.known(f"flow_run:{failed.id}") is None
