@@ -65,7 +65,7 @@ def _serve(binaries: Path, folder: Path, identity: dict[str, object]) -> Iterato
         _wait_until_ready(binaries, port, server, folder / "log")
         yield Cluster(binaries, port)
     finally:
-        server.send_signal(signal.SIGINT)  # fast shutdown: open connections are closed
+        server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
         server.wait(timeout=30)
 
 

@@ -12,6 +12,7 @@ from evergreen.errors import IntegrityError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.store.entry import Crown, LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pins
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 
@@ -176,7 +177,7 @@ def test_a_promotion_that_a_later_one_overtook_is_not_unfinished(ledger):
     assert ledger.unfinished("churn") == ()
 
 
-@pytest.mark.parametrize("table", ["decisions", "champions"])
+@pytest.mark.parametrize("table", ["decisions", "champions", "pins", "facts"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -188,19 +189,40 @@ def test_a_promotion_that_a_later_one_overtook_is_not_unfinished(ledger):
 def test_no_row_of_the_ledger_can_be_changed(ledger, table, change):
     entry = promote(ledger, 4, 3, day=0)
     ledger.crown(entry.id, "churn", 4, at(1))
+    Pins(ledger.url).pin("churn", "anna", "holidays", at(1))
     with pytest.raises(sa.exc.DBAPIError, match=f"{table} is append-only"):
         execute(ledger, change.format(table=table))
     assert ledger.entries("churn") == (entry,)
     assert len(ledger.history("churn")) == 1
 
 
-def test_a_row_cannot_be_replaced_or_truncated_away(ledger):
-    entry = promote(ledger, 4, 3, day=0)
-    replaces = "INSERT OR REPLACE INTO champions (id, decision_id, model, version, at) VALUES (1, 1, 'churn', 9, '')"
-    ledger.crown(entry.id, "churn", 4, at(1))
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        "INTO decisions (id, model, kind, reasons, checks, reason, as_of, decided_at, decided_by) "
+        "VALUES (1, 'churn', 'SKIP', '[]', '[]', '', '', '', '')",
+        "INTO champions (id, decision_id, model, version, at) VALUES (1, 1, 'churn', 9, '')",
+        "INTO champions (decision_id, model, version, at) VALUES (1, 'churn', 9, '')",
+        "INTO facts (key, kind, model, at, payload) VALUES ('decision:1', 'held', 'churn', '', '{}')",
+    ],
+)
+def test_a_row_cannot_be_replaced(tmp_path, replacement):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'evergreen.db'}")
+    ledger.prepare()
+    ledger.crown(promote(ledger, 4, 3, day=0).id, "churn", 4, at(1))
     with pytest.raises(sa.exc.DBAPIError, match="is append-only"):
-        execute(ledger, replaces if ledger.url.startswith("sqlite") else "TRUNCATE decisions, champions")
-    assert [crown.version for crown in ledger.history("churn")] == [4]
+        execute(ledger, f"INSERT OR REPLACE {replacement}")
+    assert ledger.verify() == ()
+
+
+def test_rows_cannot_be_truncated_away(cluster):
+    ledger = Ledger(cluster.create_database())
+    ledger.prepare()
+    ledger.crown(promote(ledger, 4, 3, day=0).id, "churn", 4, at(1))
+    for tables in ("decisions, champions", "pins", "facts, deliveries"):
+        with pytest.raises(sa.exc.DBAPIError, match="is append-only"):
+            execute(ledger, f"TRUNCATE {tables}")
+    assert ledger.verify() == ()
 
 
 def execute(ledger: Ledger, statement: str) -> None:
