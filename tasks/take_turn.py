@@ -21,11 +21,13 @@ def take_turn(
     model: str, reason: Reason, as_of: datetime | None, alert: DriftAlert | None, *, dry_run: bool, force: bool
 ) -> Iterator[stage.Turn]:
     """Hold the model's turn for a run that looks from `as_of`, or else from when it was due, as its retries do."""
+    # Whoever pauses a schedule in the UI and resumes it has lost its parameters, and with them the reason.
+    if reason is Reason.MANUAL and "auto-scheduled" in flow_run.tags:
+        reason = Reason.SCHEDULED
     # Prefect's moments are of a class of their own, which nothing behind this line knows.
     moment = as_of or datetime.fromisoformat(flow_run.scheduled_start_time.isoformat())
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    url = flow_run.ui_url
-    page = url if url and url.startswith("http") else None
+    page = flow_run.ui_url if (flow_run.ui_url or "").startswith("http") else None
     origin = Origin(getpass.getuser(), find_commit(Path.cwd()), flow_run.id, page)
     request = Request(model, moment, reason, dry_run, force, alert)
     with stage.take_turn(request, origin, Settings.from_environment(), datetime.now(UTC)) as turn:
