@@ -83,7 +83,7 @@ def table_of_parts(settings: Settings, places: Places, workers: int, now: dateti
         ),
         _mlflow(settings, places),
         Part("deploy", (*_EVERGREEN, "deploy"), after=("prefect",), once=True),
-        # Part("tend", (*_EVERGREEN, "tend", "--every", "15"), after=ready),
+        Part("tend", (*_EVERGREEN, "tend", "--every", "15"), after=ready),
         Part(
             "worker",
             (*work, "--limit", str(workers)),

@@ -26,10 +26,10 @@ class Part:
     """One line of the table of children.
 
     Without a `command` it is a server of somebody else, which is only asked how it is. `answers` says whether the part
-    does its work; without it, a part is up when its process has lived for a moment. It starts when each part in `after` was up, or
-    done, once. A `once` part is a job: it ends, and is not started again; a `vital` one must not fail.
-    `patience_seconds` lie between asking a part to end and killing it. One that `runs_flows` is held still while they
-    close.
+    does its work; without it, a part is up when its process has lived for a moment. It starts when each part in
+    `after` was up, or done, once. A `once` part is a job: it ends, and is not started again; a `vital` one must not
+    fail. `patience_seconds` lie between asking a part to end and killing it. One that `runs_flows` is held still while
+    they close.
     """
 
     name: str
