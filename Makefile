@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo test check lint types imports lock clean
+.PHONY: help demo up down test check lint types imports lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,6 +24,12 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 demo: $(STAMP)  ## retrain the model `flights` twice on real data
 	$(BIN)/evergreen run flights --as-of 2013-03-04 --as-of 2013-06-03
+
+up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker; Ctrl-C stops it
+	@$(BIN)/evergreen up
+
+down: $(STAMP)  ## stop what `make up` started
+	@$(BIN)/evergreen down
 
 test: $(STAMP)  ## every test
 	$(BIN)/python -m pytest

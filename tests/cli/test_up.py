@@ -1,0 +1,109 @@
+"""Everything on one machine, for real: it starts, is killed in parts, goes on, stops, and forgets nothing."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from evergreen.supervisor.state import read_state
+from tests.machine import Machine, evergreen, running_project
+from tests.servers import wait_for
+
+pytestmark = pytest.mark.slow
+
+RETRAIN = "retrain/tiny"
+
+
+@pytest.fixture
+def folder(prepared_project, shopper_table, tmp_path) -> Path:
+    """A project with one tiny spec, in a folder of its own."""
+    project = type(prepared_project)(tmp_path / "project").create(shopper_table())
+    spec = yaml.safe_load(project.spec_file.read_text())
+    project.spec_file.write_text(yaml.safe_dump({**spec, "owner": "tests@example.com"}, sort_keys=False))
+    return project.folder
+
+
+def start_run(machine: Machine, key: str) -> str:
+    deployment = machine.api.deployment(RETRAIN)
+    parameters = {"as_of": "2026-04-01T00:00:00Z", "dry_run": True}
+    return machine.api.create_run(deployment.id, parameters, key).id
+
+
+def state_of(machine: Machine, run: str) -> str:
+    return machine.api.flow_run(run).state_type
+
+
+def test_everything_starts_survives_a_kill_stops_and_is_there_again(folder):
+    with running_project(folder) as machine:
+        before = machine.state
+        assert httpx.get(before.prefect_ui).status_code == httpx.get(before.mlflow_ui).status_code == 200
+        assert set(before.children) == {"prefect", "mlflow", "tend", "worker"}
+        deployment = machine.api.deployment(RETRAIN)
+
+        refused = evergreen(folder, "up")
+        assert refused.returncode == 2
+        assert f"process {machine.process.pid}, Prefect at {before.prefect_ui}" in refused.stderr
+
+        os.kill(before.children["prefect"], signal.SIGKILL)
+        wait_for(lambda: machine.state.children.get("prefect") not in (None, before.children["prefect"]))
+        wait_for(machine.api.health)
+        run = start_run(machine, "after the kill")
+        wait_for(lambda: state_of(machine, run) == "RUNNING")
+        assert machine.state.children["worker"] == before.children["worker"]
+
+        machine.interrupt()
+        assert machine.process.wait(timeout=120) == 0, machine.said
+        assert machine.living == ()
+        assert "flow runs have closed" in machine.said
+        assert read_state(machine.home) is None
+
+    assert evergreen(folder, "up", "--detach", "--prefect-port", "0", "--mlflow-port", "0").returncode == 0
+    again = Machine(folder, machine.process)
+    try:
+        assert again.api.deployment(RETRAIN).id == deployment.id
+        assert state_of(again, run) != "RUNNING"
+    finally:
+        stopped = evergreen(folder, "down")
+    assert "prefect" in stopped.stdout
+    assert again.living == ()
+    nothing = evergreen(folder, "down")
+    assert (nothing.returncode, nothing.stdout.split()[:3]) == (0, ["nothing", "runs", "for"])
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(folder):
+    (folder / "flows").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        refused = evergreen(folder, "up", "--prefect-port", port)
+    assert refused.returncode == 2
+    assert f"port {port} is taken" in refused.stderr
+    assert f"process {os.getpid()}" in refused.stderr
+    assert "--prefect-port" in refused.stderr
+    assert not (folder / "home" / "prefect").exists()
+
+
+def test_up_belongs_into_a_project(tmp_path):
+    refused = evergreen(tmp_path, "up")
+    assert refused.returncode == 2
+    assert "no flows/ here" in refused.stderr
+
+
+def test_servers_that_the_environment_names_are_used_and_not_started(folder, monkeypatch):
+    (folder / "flows").mkdir()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        from evergreen.cli.parts import choose_places, table_of_parts
+        from evergreen.settings import Settings
+
+        environ = {"PREFECT_API_URL": f"{address}/api", "MLFLOW_TRACKING_URI": address}
+        places = choose_places(environ, 4200, 5000)
+        parts = {part.name: part for part in table_of_parts(Settings.from_environment(environ), places, 1, None)}
+        assert (parts["prefect"].command, parts["mlflow"].command) == ((), ())
+        assert (parts["prefect"].address, parts["mlflow"].address) == (address, address)
+        assert not parts["prefect"].answers()
+        assert not parts["mlflow"].answers()
