@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 
+from evergreen.errors import UnavailableError
 from evergreen.operations.crashed import Patience, Watch, look_after_runs
 from evergreen.store.facts import FactKind
 from evergreen.store.turn import take_turn
@@ -142,6 +143,26 @@ def test_a_later_run_that_was_dropped_has_done_nothing(deployed):
     dropped = deployed.run("PENDING", "RUNNING", "COMPLETED")
     deployed.api.send("PATCH", f"/flow_runs/{dropped.id}", {"tags": ["dropped"]})
     assert deployed.look(minutes=2) == [f"crashed: run {dead.name} of {deployed.model} is tried once more"]
+
+
+def test_a_later_dry_run_has_done_nothing(deployed):
+    dead = deployed.run("PENDING", "RUNNING", "CRASHED")
+    deployed.run("PENDING", "RUNNING", "COMPLETED", dry_run=True)
+    assert deployed.look(minutes=2) == [f"crashed: run {dead.name} of {deployed.model} is tried once more"]
+
+
+def test_a_retry_that_the_server_did_not_take_is_tried_again(deployed, monkeypatch):
+    run = deployed.run("PENDING", "RUNNING", "CRASHED")
+
+    def unreachable(*_, **__):
+        raise UnavailableError("the server does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(deployed.api), "set_state", unreachable)
+        with pytest.raises(UnavailableError):
+            deployed.look(minutes=2)
+    assert deployed.look(minutes=3) == [], "somebody may be at it"
+    assert deployed.look(minutes=8) == [f"crashed: run {run.name} of {deployed.model} is tried once more"]
 
 
 def test_a_run_that_died_long_ago_is_told_and_not_tried(deployed):

@@ -18,6 +18,7 @@ from evergreen.store.turn import holder
 
 _LONGEST_MESSAGE = 500
 _RETRAIN = "retrain/"
+_RETRY, _LEASE = "retry", timedelta(minutes=5)
 _DROPPED = "dropped"  # the tag of a run that did nothing, as another was at work or had just been
 _SOMEBODY = "unknown"  # what the store says of a turn whose holder it cannot tell
 
@@ -124,20 +125,26 @@ def _follow_up(watch: Watch, run: FlowRun) -> str | None:
         states=("PENDING", "RUNNING", "COMPLETED"),
         since=run.state_since or run.created,
     )
-    done = any(one for one in later if one.id != run.id and _DROPPED not in one.tags)
-    if done or holder(watch.settings.store_url, watch.model(run)) is not None:
+    if any(_does_more(one, run) for one in later) or holder(watch.settings.store_url, watch.model(run)) is not None:
         # Another run does, or has done, what this one did not: an older look at the data must not follow a newer one.
         return None
-    if watch.age(run) > watch.patience.retry or known(_retry_key(run)):
+    if watch.age(run) > watch.patience.retry or known(_note(watch, run, "retried").key):
         return _tell(watch, run)
     return _retry(watch, run)
 
 
+def _does_more(later: FlowRun, run: FlowRun) -> bool:
+    return later.id != run.id and _DROPPED not in later.tags and not later.parameters.get("dry_run")
+
+
 def _retry(watch: Watch, run: FlowRun) -> str | None:
-    # Noted first: of two processes that tend at once, one retries.
-    if not watch.outbox.put(Fact(_retry_key(run), FactKind.NOTE, watch.model(run), watch.now)):
+    # Of two processes that tend at once, one has the claim; if it dies before the end, another retries.
+    claim = _note(watch, run, "retry")
+    watch.outbox.put(claim)
+    if not watch.outbox.claim(claim, _RETRY, watch.now, _LEASE):
         return None
     watch.api.set_state(run.id, "SCHEDULED", "AwaitingRetry", "Evergreen: tried once more from what is finished")
+    watch.outbox.put(_note(watch, run, "retried"))
     return f"crashed: run {run.name} of {watch.model(run)} is tried once more"
 
 
@@ -167,5 +174,5 @@ def _fact_key(run: FlowRun) -> str:
     return f"flow_run:{run.id}"
 
 
-def _retry_key(run: FlowRun) -> str:
-    return f"retry:{run.id}"
+def _note(watch: Watch, run: FlowRun, what: str) -> Fact:
+    return Fact(f"{what}:{run.id}", FactKind.NOTE, watch.model(run), watch.now)

@@ -19,7 +19,8 @@ _PAGES = (10, 10_000)
 
 def notice_silence(specs: Specs, settings: Settings, now: datetime) -> list[str]:
     """Put a fact into the outbox for every model that is silent now, once an episode; a line for each."""
-    return [line for spec in specs.values() if spec.schedule.active if (line := _notice(spec, settings, now))]
+    ledger, outbox = Ledger(settings.store_url), Outbox(settings.store_url)
+    return [line for spec in specs.values() if spec.schedule.active if (line := _notice(spec, ledger, outbox, now))]
 
 
 def deadline(schedule: Schedule, since: datetime) -> datetime | None:
@@ -50,8 +51,8 @@ def last_success(ledger: Ledger, model: str) -> LedgerEntry | None:
     return None
 
 
-def _notice(spec: ModelSpec, settings: Settings, now: datetime) -> str | None:
-    outbox, last = Outbox(settings.store_url), last_success(Ledger(settings.store_url), spec.model)
+def _notice(spec: ModelSpec, ledger: Ledger, outbox: Outbox, now: datetime) -> str | None:
+    last = last_success(ledger, spec.model)
     known = _known_since(outbox, spec, now)
     since = max(known.at, last.decided_at) if last else known.at
     due = deadline(spec.schedule, since)
