@@ -7,12 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from evergreen.checks import Check
+from evergreen.cli.attention import show_attention
 from evergreen.cli.console import open_console
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import DecisionKind
 from evergreen.settings import Settings
 from evergreen.spec import find_spec, load_spec
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 
 OUTCOME_STYLES = {"PASS": "green", "FAIL": "red", "UNKNOWN": "yellow"}
@@ -52,14 +53,19 @@ def show_status(settings: Settings) -> None:
         return
     ledger = _ledger(settings)
     table = Table("spec", "model", "champion", "since", "last decision", "as of", "decided", box=None, pad_edge=False)
+    specs = []
     for file in files:
         try:
-            name = load_spec(file).model
+            spec = load_spec(file)
+            name = spec.model
+            specs.append(spec)
         except EvergreenError as error:
             table.add_row(file.stem, f"[red]{escape(str(error).splitlines()[0])}[/red]")
             continue
         table.add_row(file.stem, name, *(_status_of(name, ledger) if ledger else ("no runs yet",)))
     console.print(table)
+    if ledger is not None:
+        show_attention(console, specs, ledger, settings)
 
 
 def show_history(model: str, at: datetime | None, limit: int, settings: Settings) -> None:
@@ -74,14 +80,16 @@ def show_history(model: str, at: datetime | None, limit: int, settings: Settings
     if at is not None:
         _show_champion_at(console, name, at, ledger)
         return
-    table = Table("#", "decided", "as of", "reason", "decision", "version", "champion", "why", box=None, pad_edge=False)
+    heads = ("#", "decided", "as of", "reason", "by", "decision", "version", "champion", "why")
+    table = Table(*heads, box=None, pad_edge=False)
     crowned = {crown.decision_id for crown in ledger.history(name)}
     for entry in entries:
         style = DECISION_STYLES[entry.kind]
         champion = _champion_of(entry, crowned)
         moments = (f"{entry.decided_at:%Y-%m-%d %H:%M}", f"{entry.as_of:%Y-%m-%d}")
         kind, why = f"[{style}]{entry.kind}[/]", escape("; ".join(entry.reasons))
-        table.add_row(str(entry.id), *moments, entry.reason, kind, str(entry.version or "–"), champion, why)
+        who = (_why_written(entry), escape(entry.decided_by))
+        table.add_row(str(entry.id), *moments, *who, kind, str(entry.version or "–"), champion, why)
     console.print(table)
 
 
@@ -93,10 +101,22 @@ def _champion_of(entry: LedgerEntry, crowned: set[int]) -> str:
     return f"{before} → {after}" if before != after else before
 
 
+def _why_written(entry: LedgerEntry) -> str:
+    """Why the run was started, or what became of which earlier decision."""
+    if entry.cause is Cause.RUN:
+        return entry.reason
+    return f"{entry.cause} of {entry.resolves}" if entry.resolves else entry.cause
+
+
 def _ledger(settings: Settings) -> Ledger | None:
     """The ledger, or None where this home has never had one: looking must not create a database."""
     file = settings.store_file
-    return None if file is not None and not file.exists() else Ledger(settings.store_url)
+    if file is not None and not file.exists():
+        return None
+    ledger = Ledger(settings.store_url)
+    # One that an earlier version of Evergreen wrote.
+    ledger.prepare()
+    return ledger
 
 
 def _status_of(model: str, ledger: Ledger) -> tuple[str, ...]:

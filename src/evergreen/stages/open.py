@@ -75,3 +75,18 @@ def tracking_of(settings: Settings) -> Tracking:
 def registry_of(settings: Settings) -> Registry:
     """The registry at the configured address, where turns are taken through the store; touches nothing."""
     return Registry(tracking_of(settings), settings.store_url)
+
+
+def find_model(name: str, settings: Settings) -> str:
+    """The registered model that a name means: that of the spec with this name, or itself where the ledger knows it.
+
+    So that a broken spec stops nobody from rolling back. Raises SpecError where it is neither.
+    """
+    try:
+        return load_spec(find_spec(settings.configs, name)).model
+    except SpecError:
+        file = settings.store_file
+        known = () if file is not None and not file.exists() else Ledger(settings.store_url).models()
+        if name in known:
+            return name
+        raise

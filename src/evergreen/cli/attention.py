@@ -1,0 +1,63 @@
+"""What of the state of things needs a person: held decisions, pins, a champion that nobody can explain."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from evergreen.errors import EvergreenError
+from evergreen.settings import Settings
+from evergreen.spec import ModelSpec
+from evergreen.store.entry import LedgerEntry
+from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pins
+
+
+def show_attention(console: Console, specs: Sequence[ModelSpec], ledger: Ledger, settings: Settings) -> None:
+    """Print what waits for a person and what a person should know; nothing where there is nothing."""
+    lines = [line for spec in specs for line in (*_waiting(spec, ledger), *_pinned(spec, settings))]
+    for line in (*lines, *_strangers([spec.model for spec in specs], ledger, settings)):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _waiting(spec: ModelSpec, ledger: Ledger) -> Iterator[str]:
+    for entry in ledger.pending(spec.model):
+        until = entry.decided_at + spec.promotion.approve_within
+        times = f"since {entry.decided_at:%Y-%m-%d %H:%M}, until {until:%Y-%m-%d %H:%M} UTC"
+        yield f"\n[yellow]decision {entry.id}[/] on {spec.model} waits for a person {times}"
+        yield f"  {escape('; '.join(entry.reasons))}"
+        yield f"  {_how(entry, ledger)}"
+
+
+def _how(entry: LedgerEntry, ledger: Ledger) -> str:
+    crowns = ledger.history(entry.model)
+    champion = crowns[-1].version if crowns else None
+    if champion != entry.champion_before:
+        return f"the champion has changed since: evergreen run {entry.model} --force, or evergreen reject {entry.id}"
+    return f"evergreen approve {entry.id} --why …   or   evergreen reject {entry.id} --why …"
+
+
+def _pinned(spec: ModelSpec, settings: Settings) -> Iterator[str]:
+    pin = Pins(settings.store_url).pinned(spec.model)
+    if pin is not None:
+        since = f"by {escape(pin.by)} since {pin.at:%Y-%m-%d %H:%M} UTC"
+        yield f"\n[yellow]{spec.model} is pinned[/] {since}: {escape(pin.why)}"
+        yield f"  evergreen unpin {spec.model} --why …"
+
+
+def _strangers(models: Sequence[str], ledger: Ledger, settings: Settings) -> Iterator[str]:
+    crowned = [model for model in models if ledger.history(model)]
+    file = settings.tracking_file
+    # Looking must not create a database.
+    if not crowned or (file is not None and not file.exists()):
+        return
+    from evergreen.stages.open import registry_of
+    from evergreen.stages.settle import find_stranger
+
+    registry = registry_of(settings)
+    try:
+        odd = [stranger for model in crowned if (stranger := find_stranger(ledger, registry, model))]
+    except EvergreenError as error:
+        yield f"\n[red]whether the registry agrees with the ledger is not known[/]: {escape(str(error))}"
+        return
+    yield from (f"\n[red]{escape(stranger)}[/]" for stranger in odd)
