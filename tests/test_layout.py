@@ -118,9 +118,10 @@ def test_no_committed_file_names_a_package_index_or_a_path_of_one_machine():
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 RUN = [
     *PROJECT["project"]["dependencies"],
-    *(r for e in ("examples", "postgres") for r in PROJECT["project"]["optional-dependencies"][e]),
+    *(r for e in ("examples", "postgres", "s3") for r in PROJECT["project"]["optional-dependencies"][e]),
 ]
-DIRECT = {"run": RUN, "dev": [*RUN, *PROJECT["dependency-groups"]["dev"]]}
+CLUSTERS = {name: PROJECT["project"]["optional-dependencies"][name] for name in ("dask", "ray")}
+DIRECT = {"run": RUN, "dev": [*RUN, *PROJECT["dependency-groups"]["dev"], *CLUSTERS["dask"], *CLUSTERS["ray"]]}
 
 
 PIN = re.compile(r"(?m)^([\w.-]+)(?:\[.*\])?==([^\s\\;]+)")
@@ -156,6 +157,14 @@ def test_what_runs_is_what_is_developed_with():
     assert {name: versions for name, versions in run.items() if dev.get(name) != versions} == {}
 
 
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_what_a_cluster_adds_fits_what_runs_without_it(name):
+    run, dev, added = pins("run"), pins("dev"), pins(name)
+    assert {canonicalize_name(Requirement(wanted).name) for wanted in CLUSTERS[name]} <= added.keys()
+    assert run.keys().isdisjoint(added)
+    assert {package: versions for package, versions in added.items() if dev.get(package) != versions} == {}
+
+
 def test_what_is_installed_is_what_is_pinned():
-    for name in ("prefect", "mlflow", "evidently", "pandas", "scikit-learn", "sqlalchemy", "fastapi"):
+    for name in ("prefect", "mlflow", "evidently", "pandas", "scikit-learn", "sqlalchemy", "fastapi", "dask", "ray"):
         assert version(name) in pins("dev")[name]

@@ -131,8 +131,17 @@ def start_dask(folder: Path, environment: dict[str, str]) -> Iterator[str]:
 @contextmanager
 def start_ray(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     port = free_port()
-    node = ["start", "--block", "--num-cpus", "1", "--object-store-memory", "80000000", "--include-dashboard=false"]
-    head = ["--head", "--port", str(port), "--ray-client-server-port", str(free_port()), "--temp-dir", str(folder)]
+    node = ["start", "--block", "--num-cpus", "1", "--object-store-memory", "80000000"]
+    head = [
+        "--head",
+        "--include-dashboard=false",
+        "--port",
+        str(port),
+        "--ray-client-server-port",
+        str(free_port()),
+        "--temp-dir",
+        str(folder),
+    ]
     with ExitStack() as running:
         for name, more in (("head", head), ("node", ["--address", f"127.0.0.1:{port}"])):
             ready = "Ray runtime started"

@@ -1,6 +1,7 @@
 """Prefect's side of a stage: names, limits, retries, and the moment that a run looks from."""
 
 import importlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,18 +60,28 @@ def test_the_moment_of_a_run(tasks, project, monkeypatch, given, seen):
     assert run.origin.flow_run == "a-run"
 
 
-def test_trials_run_where_the_spec_says(tasks):
+def job_that_searches(runner):
+    search = Search(runner=runner, workers=3)
+    return SimpleNamespace(spec=SimpleNamespace(training=SimpleNamespace(search=search)))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("threads", "ThreadPoolTaskRunner"), ("processes", "ProcessPoolTaskRunner")]
+)
+def test_trials_run_where_the_spec_says(tasks, name, kind):
     from tasks.choose_runner import choose_runner
 
-    assert type(choose_runner(Search(runner="threads", workers=3))).__name__ == "ThreadPoolTaskRunner"
-    assert type(choose_runner(Search(runner="processes", workers=3))).__name__ == "ProcessPoolTaskRunner"
+    with choose_runner(job_that_searches(name)) as runner:
+        assert type(runner).__name__ == kind
 
 
-@pytest.mark.parametrize(("runner", "package"), [("dask", "prefect_dask"), ("ray", "prefect_ray")])
-def test_a_cluster_whose_package_is_missing_is_named(tasks, runner, package):
+@pytest.mark.parametrize(("name", "package"), [("dask", "prefect_dask"), ("ray", "prefect_ray")])
+def test_a_cluster_whose_package_is_missing_is_named(tasks, monkeypatch, name, package):
     from tasks.choose_runner import choose_runner
 
-    if importlib.util.find_spec(package):
-        pytest.skip(f"{package} is installed")
-    with pytest.raises(UserError, match=rf"runner: {runner} needs {package}; pip install 'evergreen\[{runner}\]'"):
-        choose_runner(Search(runner=runner))
+    monkeypatch.setitem(sys.modules, package, None)
+    with (
+        pytest.raises(UserError, match=rf"runner: {name} needs {package}; pip install 'evergreen\[{name}\]'"),
+        choose_runner(job_that_searches(name)),
+    ):
+        raise AssertionError("there is no such runner")
