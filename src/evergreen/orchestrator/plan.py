@@ -86,7 +86,8 @@ def _plan(specs: Mapping[str, ModelSpec], flows: Sequence[FlowPlan]) -> Iterator
 
 
 def _of_model(flow: FlowPlan, name: str, spec: ModelSpec) -> Planned:
-    description = " ".join(filter(None, [flow.does.format(model=spec.model), spec.description.strip()]))
+    more = spec.description if flow.scheduled else ""
+    description = f"{flow.does.format(model=spec.model)} {more}"
     return Planned(
         flow=flow,
         name=spec.model,
