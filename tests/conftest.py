@@ -287,6 +287,11 @@ def shopper_table() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
+def small_spec() -> Callable[[str], dict[str, Any]]:
+    return tiny_spec
+
+
+@pytest.fixture(scope="session")
 def sources() -> Iterator[None]:
     """The sources are what they were when these tests began, also for somebody who edits them meanwhile.
 
@@ -381,3 +386,9 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def week() -> timedelta:
     return timedelta(days=7)
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[Project, Path], Project]:
+    """A project elsewhere, with all its state."""
+    return copy_project
