@@ -32,7 +32,7 @@ WORKER = """
 import os, signal, subprocess, sys, time
 run = subprocess.Popen(
     [sys.executable, "-c", sys.argv[1], "run"],
-    env={**os.environ, "PREFECT__FLOW_RUN_ID": "1"}, start_new_session=True,
+    env={**os.environ, "PREFECT__FLOW_RUN_ID": "run-1"}, start_new_session=True,
 )
 def close(*_):
     run.kill()
@@ -55,7 +55,7 @@ def test_parts_are_stopped_from_the_last_to_the_first(part, supervise, tmp_path,
     names = ("prefect", "mlflow", "tend", "worker")
     supervisor = supervise(*(part(name, WRITES_WHEN_TOLD, name) for name in names))
     run_until(supervisor, until, lambda: all((tmp_path / f"started-{name}").exists() for name in names))
-    supervisor.stop(PATIENT, print)
+    supervisor.stop(PATIENT, print, print)
     assert (tmp_path / "ends").read_text().split() == ["worker", "tend", "mlflow", "prefect"]
     assert [state for name, state in supervisor.told if name == "tend"][-2:] == ["stopping", "stopped"]
 
@@ -68,25 +68,26 @@ def test_nothing_survives_a_stop_not_even_who_is_deaf_or_has_left_its_session(pa
     )
     supervisor = supervise(part("deaf", DEAF, patience_seconds=0.2), part("leaves", leaves))
     run_until(supervisor, until, lambda: (tmp_path / "deaf").exists() and len(living()) == 3)
-    supervisor.stop(PATIENT, print)
+    supervisor.stop(PATIENT, print, print)
     assert living() == []
 
 
 def test_a_run_closes_before_its_worker_is_stopped(part, supervise, tmp_path, until):
-    supervisor, said = supervise(part("worker", WORKER, WRITES_WHEN_TOLD, runs_flows=True)), []
+    supervisor, said, settled = supervise(part("worker", WORKER, WRITES_WHEN_TOLD, runs_flows=True)), [], []
     run_until(supervisor, until, (tmp_path / "started-run").exists)
-    supervisor.stop(PATIENT, said.append)
+    supervisor.stop(PATIENT, said.append, settled.append)
     assert (tmp_path / "ends").read_text() == "run\n"
     assert said[-1] == "flow runs have closed"
+    assert settled == [{"run-1"}]
 
 
 @pytest.mark.parametrize(("grace", "hurried"), [(0.2, False), (3600.0, True)], ids=["grace is over", "hurried"])
 def test_a_run_that_does_not_close_is_killed(part, supervise, tmp_path, living, until, grace, hurried):
     supervisor, said = supervise(part("worker", WORKER, DEAF, runs_flows=True)), []
     run_until(supervisor, until, (tmp_path / "deaf").exists)
-    supervisor.stop(Haste(grace, lambda: hurried), said.append)
+    supervisor.stop(Haste(grace, lambda: hurried), said.append, print)
     assert living() == []
-    assert said[-1] == "flow runs were killed, and Prefect does not know it yet"
+    assert said[-1] == "flow runs were killed"
 
 
 def test_all_is_ready_when_every_part_was_up_or_done(part, supervise, until):
@@ -94,7 +95,7 @@ def test_all_is_ready_when_every_part_was_up_or_done(part, supervise, until):
     assert not supervisor.ready
     run_until(supervisor, until, lambda: supervisor.ready)
     assert supervisor.told == [("job", "starting"), ("job", "done"), ("server", "starting"), ("server", "up")]
-    supervisor.stop(PATIENT, print)
+    supervisor.stop(PATIENT, print, print)
 
 
 def test_a_part_that_does_not_get_up_is_complained_about_with_the_end_of_its_log(part, supervise, tmp_path, until):
@@ -124,7 +125,7 @@ def test_a_part_that_never_answers_is_complained_about_when_the_time_is_over(par
     now[0] = 61
     with pytest.raises(UnavailableError, match="prefect does not start: no answer within 60 s"):
         slow.require_start(60)
-    slow.stop(PATIENT, print)
+    slow.stop(PATIENT, print, print)
 
 
 def test_a_server_of_somebody_else_that_is_down_is_named(supervise):
@@ -186,7 +187,7 @@ def test_a_guard_that_is_killed_is_replaced(part, supervise):
     supervisor.step()
     assert supervisor._guard.pid != first.pid
     assert supervisor._guard.poll() is None
-    supervisor.stop(PATIENT, print)
+    supervisor.stop(PATIENT, print, print)
     assert supervisor._guard is None
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from evergreen.address import redacted
 from evergreen.cli.board import Board
 from evergreen.cli.console import open_console, shorten
 from evergreen.cli.parts import Places, choose_places, shared_environment, table_of_parts
+from evergreen.cli.settle import settle_runs
 from evergreen.cli.signals import Requests, stop_requests
 from evergreen.errors import UserError
+from evergreen.orchestrator.api import PrefectApi
 from evergreen.settings import Settings
 from evergreen.supervisor.child import Child
 from evergreen.supervisor.claim import claim, end_leftovers
@@ -66,6 +68,7 @@ class _Run:
         now = datetime.now(UTC)
         mlflow = redacted(places.mlflow)
         self._state = UpState(os.getpid(), redacted(places.prefect), places.prefect_ui, mlflow, now)
+        self._api = PrefectApi(places.prefect, launch.environment.get("PREFECT_API_AUTH_STRING"))
         parts = table_of_parts(settings, places, wishes.workers, now)
         self._supervisor = Supervisor(parts, launch, time.monotonic, requests.wait, self._changed)
 
@@ -87,12 +90,11 @@ class _Run:
                 self._requests.wait(_STEP_SECONDS)
             self._board.say("stopping")
         finally:
-            asked = self._requests.count
-            haste = Haste(self._wishes.grace_seconds, lambda: self._requests.count > max(asked, 1))
-            self._supervisor.stop(haste, self._board.say)
+            haste = Haste(self._wishes.grace_seconds, lambda: self._requests.count > 1)
+            self._supervisor.stop(haste, self._board.say, lambda runs: settle_runs(self._api, runs, self._board.say))
             forget_state(self._home)
             self._board.close()
-        self._board.say("everything is stopped; nothing is lost", "bold")
+        self._board.say("everything is stopped", "bold")
 
     def _settle(self) -> None:
         """Note the moment from which everything is up; complain where that does not come."""
@@ -114,8 +116,5 @@ class _Run:
 
     def _note(self, ready: datetime | None) -> None:
         children = {child.part.name: child.pid for child in self._supervisor.children if child.pid is not None}
-        state = self._state
-        self._state = UpState(
-            state.pid, state.prefect, state.prefect_ui, state.mlflow_ui, state.started_at, children, ready
-        )
+        self._state = replace(self._state, children=children, ready=ready)
         write_state(self._home, self._state)

@@ -35,7 +35,8 @@ def end_marked(mark: str) -> None:
 
 
 def _ids(mark: str, flows_only: bool) -> list[int]:
-    return [found.pid for found in marked_processes() if found.mark == mark and (found.runs_flow or not flows_only)]
+    ours = [found for found in marked_processes() if found.mark == mark]
+    return [found.pid for found in ours if not flows_only or (found.flow_run and found.leads)]
 
 
 def _main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 # whatever parent: `<supervisor>@<home>`.
 MARK = "EVERGREEN_UP"
 # Prefect's, in the environment of a flow run's process.
-_FLOW_RUN = "PREFECT__FLOW_RUN_ID="
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 _PAUSE_SECONDS = 0.1
 # After a SIGKILL only the kernel can be slow.
 _LAST_SECONDS = 5.0
@@ -59,11 +59,16 @@ def _birth_by_ps(pid: int) -> str | None:
 
 @dataclass(frozen=True)
 class Marked:
-    """A living process that a supervisor, now or once, has started by itself or through others."""
+    """A living process that a supervisor, now or once, has started by itself or through others.
+
+    `flow_run` is the id of the run that it works for; None where it works for none. `leads` says that it began a
+    session: of all processes of a flow run, the first one does.
+    """
 
     pid: int
     mark: str
-    runs_flow: bool
+    flow_run: str | None
+    leads: bool
 
 
 def marked_processes() -> tuple[Marked, ...]:
@@ -74,13 +79,14 @@ def marked_processes() -> tuple[Marked, ...]:
 
 def _marked(folder: Path) -> Marked | None:
     try:
-        variables = os.fsdecode((folder / "environ").read_bytes()).split("\0")
+        text, pid = os.fsdecode((folder / "environ").read_bytes()), int(folder.name)
+        leads = os.getsid(pid) == pid
     except OSError:
         # Gone meanwhile, or somebody else's.
         return None
-    marks = [text.removeprefix(f"{MARK}=") for text in variables if text.startswith(f"{MARK}=")]
-    runs_flow = any(text.startswith(_FLOW_RUN) for text in variables)
-    return Marked(int(folder.name), marks[-1], runs_flow) if marks else None
+    variables = dict(variable.split("=", 1) for variable in text.split("\0") if "=" in variable)
+    mark = variables.get(MARK)
+    return Marked(pid, mark, variables.get(_FLOW_RUN), leads) if mark else None
 
 
 def tell(pid: int, number: signal.Signals, group: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from evergreen.supervisor.guard import start_guard
 from evergreen.supervisor.launch import Launch
 from evergreen.supervisor.logs import bound_log, last_lines
 from evergreen.supervisor.part import Part, State
-from evergreen.supervisor.processes import Clock, Process, Wait, end, marked_processes, tell
+from evergreen.supervisor.processes import Clock, Marked, Process, Wait, end, marked_processes, tell
 
 # Deaths before a part was ever up: more of the same is no use.
 _TRIES = 3
@@ -21,6 +21,7 @@ _REAP_SECONDS = 5.0
 
 Report = Callable[[Child], None]
 Say = Callable[[str], None]
+Settle = Callable[[Set[str]], None]
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,20 @@ class Supervisor:
         said = "\n".join(f"  {line}" for line in last_lines(log))
         return f"{part.name} does not start: {what}; the end of {log}:\n{said}"
 
-    def stop(self, haste: Haste, say: Say) -> None:
-        """End every part, the last of the table first, and whatever they left behind."""
+    def stop(self, haste: Haste, say: Say, settle: Settle) -> None:
+        """End every part, the last of the table first, and whatever they left behind.
+
+        `settle` is called with the ids of flow runs that were ended, while the server that knows them still runs.
+        """
         for child in reversed(self.children):
             if child.process is not None:
                 self._enter(child, State.STOPPING)
-                if child.part.runs_flows:
-                    self._close_flows(child.process, haste, say)
+                if child.part.runs_flows and (runs := self._close_flows(child.process, haste, say)):
+                    settle(runs)
                 self._end(child.process, haste.of(child.part.patience_seconds))
                 child.process = None
                 self._enter(child, State.STOPPED)
-        end(self._marked, haste.of(_REAP_SECONDS), self._clock, self._wait)
+        end(lambda: [found.pid for found in self._ours()], haste.of(_REAP_SECONDS), self._clock, self._wait)
         if self._guard is not None:
             self._guard.kill()
             self._guard.wait()
@@ -101,17 +105,26 @@ class Supervisor:
         child.enter(state, self._clock())
         self._report(child)
 
-    def _close_flows(self, worker: Process, haste: Haste, say: Say) -> None:
-        """Let flow runs end by themselves before their worker does, which would kill them in the middle."""
+    def _close_flows(self, worker: Process, haste: Haste, say: Say) -> frozenset[str]:
+        """Let flow runs end by themselves before their worker does, which would kill them in the middle; their ids."""
         # A worker that is held still takes no new run meanwhile; its pipes hold what the runs still say.
         tell(worker.pid, signal.SIGSTOP)
-        runs = self._flow_runs()
-        if runs:
-            ids = ", ".join(map(str, runs))
+        seen: dict[int, str] = {}
+
+        def living() -> list[int]:
+            runs = {run.pid: run.flow_run for run in self._ours() if run.flow_run and run.leads}
+            seen.update(runs)
+            return list(runs)
+
+        if found := living():
+            ids = ", ".join(map(str, found))
             say(f"flow runs in process {ids} are to close within {haste.grace_seconds:.0f} s; Ctrl-C kills them")
-        closed = end(self._flow_runs, haste.of(haste.grace_seconds), self._clock, self._wait)
-        if runs:
-            say("flow runs have closed" if closed else "flow runs were killed, and Prefect does not know it yet")
+        closed = end(living, haste.of(haste.grace_seconds), self._clock, self._wait)
+        for pid in seen:
+            tell(pid, signal.SIGKILL, group=True)
+        if seen:
+            say("flow runs have closed" if closed else "flow runs were killed")
+        return frozenset(seen.values())
 
     def _end(self, process: Process, patience: Callable[[], float]) -> None:
         tell(process.pid, signal.SIGTERM)
@@ -124,8 +137,5 @@ class Supervisor:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_REAP_SECONDS)
 
-    def _marked(self) -> list[int]:
-        return [found.pid for found in marked_processes() if found.mark == self._launch.mark]
-
-    def _flow_runs(self) -> list[int]:
-        return [found.pid for found in marked_processes() if found.mark == self._launch.mark and found.runs_flow]
+    def _ours(self) -> list[Marked]:
+        return [found for found in marked_processes() if found.mark == self._launch.mark]
