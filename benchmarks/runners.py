@@ -16,7 +16,6 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +79,17 @@ def measure(job: Any, folder: Path) -> Cost:
     return Cost(marks[1] - marks[0], (marks[2] - marks[1]) / len(recipes), marks[3] - marks[2])
 
 
+def in_flow(job: Any, folder: Path) -> Cost:
+    """The measurement inside a flow run, where the flow's searches are."""
+    from prefect import flow
+
+    @flow(name="measure")
+    def measure_runner() -> Any:
+        return {"cost": measure(job, folder)}
+
+    return measure_runner()["cost"]
+
+
 def with_search(job: Any, **search: Any) -> Any:
     """The same job, tried elsewhere."""
     training = job.spec.training.model_copy(update={"search": job.spec.training.search.model_copy(update=search)})
@@ -88,13 +98,11 @@ def with_search(job: Any, **search: Any) -> Any:
 
 def compare(job: Any, contestants: dict[str, dict[str, Any]], rounds: int, home: Path) -> dict[str, list[Cost]]:
     """Costs of every runner, once a round; the first round only warms up."""
-    from prefect import flow
-
     measured: dict[str, list[Cost]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, search in contestants.items():
             folder = home / "work" / f"{turn}-{name.replace(' ', '-')}"
-            cost = flow(partial(measure, with_search(job, **search), folder), name="measure")()
+            cost = in_flow(with_search(job, **search), folder)
             print(turn, name, cost, file=sys.stderr)
             if turn:
                 measured[name].append(cost)

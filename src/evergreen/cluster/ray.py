@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,6 @@ _GLANCE_SECONDS = 5.0
 _ALONE_SECONDS = 60.0
 # Trials hand each other paths: Ray's smallest store is more than enough, its default a third of the memory.
 _STORE_BYTES = 80 * 2**20
-_QUIET = {"logging_level": logging.CRITICAL, "log_to_driver": False}
 
 
 @contextmanager
@@ -26,14 +27,8 @@ def local_ray(workers: int) -> Iterator[None]:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        object_store_memory=_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
-        **_QUIET,
-    )
+    small = {"num_cpus": workers, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
+    _connect(address="local", _node_ip_address="127.0.0.1", **small)
     try:
         yield
     finally:
@@ -50,8 +45,8 @@ def remote_ray(address: str, asked: Question) -> Iterator[None]:
 
     reach("Ray", address)
     try:
-        ray.init(address=address, **_QUIET)
-    except (OSError, RuntimeError, ValueError) as error:
+        _connect(address=address)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise unreachable("Ray", address, error) from None
     try:
         _ask(address, asked)
@@ -77,6 +72,19 @@ def wait_ray(reference: Any) -> None:
             f"training.search: the Ray cluster gave a trial up ({_first_line(error)}); see its workers' logs, and run "
             "the model again: finished trials are found from before"
         ) from None
+
+
+def _connect(**options: Any) -> None:
+    """Connect this process, and leave what it does on SIGTERM to whoever has decided on that before Ray would."""
+    import ray
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **options)
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _ask(address: str, asked: Question) -> None:
