@@ -46,6 +46,7 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     sign("rolled back", by, why)
     tracking, ledger = connect(settings)
     registry = registry_of(settings)
+    seen = registry.champion_version(model)
     for line in settle(ledger, registry, model, now):
         log.warning("reconcile   %s", line)
     reigns, current = read_reigns(ledger, model), registry.champion_version(model)
@@ -53,6 +54,12 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
         raise UserError(f"{model} has never had a champion; evergreen status shows the models there are")
     if (done := _done(reigns[-1], target, current, (by, why))) is not None:
         return done
+    if current != seen and target.version is None:
+        # "The one before" is before the champion that the person saw.
+        raise UserError(
+            f"{model}: version {current} became champion just now, by a promotion that had been cut short, and nothing "
+            f"else was changed; evergreen history {model}, then name the version to go back to with --to"
+        )
     reign = _find(model, target, reigns, current)
     check = _require_fit(reign, tracking, registry)
     if target.pin:

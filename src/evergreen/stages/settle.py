@@ -28,10 +28,8 @@ def find_stranger(ledger: Ledger, registry: Promoter, model: str) -> str:
         return ""
     says = f"version {known}" if known else "no champion"
     found = f"points at version {alias}" if alias else "is gone"
-    return (
-        f"alias champion of {model} {found}, but the ledger knows of {says}: somebody moved it by hand; "
-        f"evergreen rollback {model} --to {known or '…'} --why … puts it back"
-    )
+    do = f"evergreen rollback {model} --why … puts it back" if known else "remove it in MLflow to begin anew"
+    return f"alias champion of {model} {found}, but the ledger knows of {says}: somebody moved it by hand; {do}"
 
 
 def _release_rejected(ledger: Ledger, registry: Registry, model: str) -> list[str]:

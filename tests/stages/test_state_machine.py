@@ -1,0 +1,299 @@
+"""No sequence of runs, answers, rollbacks, pins and crashes leads to a state that the ledger cannot explain.
+
+The store is a real one; the registry is a double in memory, moved by compare-and-set as MLflow's is under its lock.
+"""
+
+import shutil
+import tempfile
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from evergreen.checks import Check, Outcome
+from evergreen.errors import PinnedChampion, UserError
+from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.gate.judge import decide
+from evergreen.registry.handles import Registered
+from evergreen.registry.versions import StaleChampion, said_of_pin
+from evergreen.settings import Settings
+from evergreen.stages import answer, pin, promote, rollback
+from evergreen.stages.settle import find_stranger, settle
+from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pins
+
+MODEL = "churn"
+START = datetime(2026, 3, 2, tzinfo=UTC)
+WITHIN = timedelta(hours=12)
+POINTS = ("before record", "after record", "before alias", "after alias", "before crown", "after crown")
+GOOD = Check("accuracy", Outcome.PASS, 0.9, "≥ 0.8", "")
+kills = st.sampled_from([None, None, *POINTS])
+
+
+class Killed(BaseException):
+    """What no stage may catch."""
+
+
+@dataclass
+class Versions:
+    """A registry in memory: versions by the digest of what they hold, and aliases."""
+
+    store: str
+    strike: object
+    digests: list = field(default_factory=list)
+    alias: dict = field(default_factory=dict)
+    tested: set = field(default_factory=set)
+
+    def register(self, digest):
+        if digest not in self.digests:
+            self.digests.append(digest)
+        number = self.digests.index(digest) + 1
+        if self.alias.get("champion") != number:
+            self.alias["challenger"] = number
+        return Registered(MODEL, number, f"models:/{MODEL}/{number}", digest)
+
+    def version(self, model, number):
+        return SimpleNamespace(source=f"models:/{model}/{number}", digest=self.digests[number - 1])
+
+    def versions(self, model):
+        return tuple(range(len(self.digests), 0, -1))
+
+    def aliases(self, model):
+        return dict(self.alias)
+
+    def champion_version(self, model):
+        return self.alias.get("champion")
+
+    def turn(self, model):
+        return nullcontext()
+
+    def release(self, model, digest):
+        number = self.alias.get("challenger")
+        if number is None or self.digests[number - 1] != digest:
+            return False
+        del self.alias["challenger"]
+        return True
+
+    def promote(self, model, version, expected_champion, *, despite_pin=False):
+        self.strike("before alias")
+        if self.alias.get("champion") != version:
+            if self.alias.get("champion") != expected_champion:
+                raise StaleChampion("run again")
+            if not despite_pin and (said := said_of_pin(self.store, model)):
+                raise PinnedChampion(said)
+            self.alias["champion"] = version
+        if self.alias.get("challenger") == version:
+            del self.alias["challenger"]
+        self.strike("after alias")
+
+
+class People(RuleBasedStateMachine):
+    """One model, its runs and its people."""
+
+    template: Path
+
+    @initialize()
+    def begin(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="evergreen-machine-"))
+        shutil.copy(self.template, self.folder / "evergreen.db")
+        home = Settings.from_environment({"EVERGREEN_HOME": str(self.folder)})
+        # Nothing here asks MLflow: what would, finds nobody.
+        self.home = replace(home, tracking_uri="http://127.0.0.1:9")
+        self.ledger, self.now = Ledger(home.store_url), START
+        self.registry = Versions(home.store_url, self.strike)
+        self.deadly, self.sound, self.runs, self.trained, self.kept = None, True, [], 0, None
+        self.patch = pytest.MonkeyPatch()
+        for stage in (answer, rollback):
+            self.patch.setattr(stage, "connect", lambda home: (None, self.ledger))
+            self.patch.setattr(stage, "smoke_test", self.smoke_test)
+        for stage in (answer, rollback, promote, pin):
+            self.patch.setattr(stage, "registry_of", lambda home: self.registry)
+        self.patch.setattr(answer, "register_held", lambda held, *_: self.registry.register(held.model_digest))
+        for name in ("record", "crown"):
+            self.patch.setattr(Ledger, name, self.mortal(name, getattr(Ledger, name)))
+
+    def teardown(self):
+        if hasattr(self, "patch"):
+            self.patch.undo()
+            shutil.rmtree(self.folder)
+
+    def strike(self, point):
+        if point == self.deadly:
+            self.deadly = None
+            raise Killed
+
+    def mortal(self, name, method):
+        def wrapped(ledger, *arguments):
+            self.strike(f"before {name}")
+            result = method(ledger, *arguments)
+            self.strike(f"after {name}")
+            return result
+
+        return wrapped
+
+    def smoke_test(self, tracking, uri, digest):
+        if self.sound:
+            self.registry.tested.add(digest)
+        return Check("smoke_test", Outcome.PASS if self.sound else Outcome.FAIL, 0.0, "≤ 0", "")
+
+    @contextmanager
+    def mortally(self, kill, *refusals):
+        """A step that may be killed at a point, or be refused, and takes an hour."""
+        self.now += timedelta(hours=1)
+        self.deadly = kill
+        try:
+            yield
+        except (Killed, *refusals):
+            pass
+        finally:
+            self.deadly = None
+
+    @property
+    def champion(self):
+        return self.registry.champion_version(MODEL)
+
+    @rule(mode=st.sampled_from(["automatic", "approval"]), checks=st.lists(st.sampled_from(list(Outcome)), max_size=1))
+    def start_run(self, mode, checks):
+        """A run reads the champion, trains and judges; others may act before it writes."""
+        settle(self.ledger, self.registry, MODEL, self.now)
+        self.trained += 1
+        judged = [GOOD, *(replace(GOOD, outcome=outcome) for outcome in checks)]
+        decision = decide(judged, mode, pinned=said_of_pin(self.home.store_url, MODEL))
+        self.runs.append((f"digest {self.trained}", self.champion, decision))
+
+    @precondition(lambda self: self.runs)
+    @rule(kill=kills, which=st.integers(0, 3), sound=st.booleans())
+    def finish_run(self, kill, which, sound):
+        digest, before, decision = self.runs.pop(which % len(self.runs))
+        version, self.sound = None, sound
+        if all(check.passed for check in decision.checks):
+            version = self.registry.register(digest).version
+            decision = promote._with_smoke(decision, self.smoke_test(None, "", digest))
+        promoted = decision.kind is DecisionKind.PROMOTE
+        entry = LedgerEntry(
+            MODEL, decision.kind, decision.reasons, decision.checks, Reason.SCHEDULED, self.now, self.now, "evergreen",
+            training_key=digest, mlflow_run=digest, model_digest=digest, version=version,
+            champion_before=before, champion_after=version if promoted else before,
+        )  # fmt: skip
+        with self.mortally(kill, StaleChampion, PinnedChampion):
+            promote.promote(self.ledger.record(entry), self.home, self.now)
+
+    @rule(kill=kills, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]), sound=st.booleans())
+    def approve(self, kill, which, by, sound):
+        self.sound = sound
+        with self.mortally(kill, UserError, StaleChampion):
+            answer.approve(self.some_decision(which), by, "fine", self.home, self.now)
+
+    @rule(kill=kills, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]))
+    def reject(self, kill, which, by):
+        with self.mortally(kill, UserError):
+            answer.reject(self.some_decision(which), by, "no", self.home, self.now)
+
+    def some_decision(self, which):
+        """One that waits, where there is one: else most answers would be refused."""
+        waiting = self.ledger.pending(MODEL)
+        return waiting[-1].id if waiting and which % 4 else which
+
+    @rule(kill=kills)
+    def expire(self, kill):
+        with self.mortally(kill):
+            answer.expire(self.home, self.now, {MODEL: WITHIN})
+
+    @rule(
+        kill=kills,
+        to=st.none() | st.integers(1, 4),
+        pinned=st.booleans(),
+        sound=st.booleans(),
+        why=st.sampled_from("ab"),
+    )
+    def roll_back(self, kill, to, pinned, sound, why):
+        self.sound = sound
+        was = Pins(self.home.store_url).pinned(MODEL)
+        with self.mortally(kill, UserError, rollback.UnfitVersion, StaleChampion):
+            rollback.rollback(MODEL, rollback.Target(to, pin=pinned), "eva", why, self.home, self.now)
+        if was or Pins(self.home.store_url).pinned(MODEL):
+            # A rollback that was cut short is finished later, pinned or not.
+            settle(self.ledger, self.registry, MODEL, self.now)
+            self.kept = self.champion
+
+    @precondition(lambda self: self.ledger.history(MODEL))
+    @rule()
+    def set_pin(self):
+        pin.pin(MODEL, "eva", "audit", self.home, self.now)
+        # What was decided by a rollback before is finished by it, as it is a person's word, too.
+        settle(self.ledger, self.registry, MODEL, self.now)
+        self.kept = self.champion
+
+    @precondition(lambda self: Pins(self.home.store_url).pinned(MODEL))
+    @rule()
+    def take_off_pin(self):
+        pin.unpin(MODEL, "eva", "done", self.home, self.now)
+
+    @rule()
+    def reconcile(self):
+        settle(self.ledger, self.registry, MODEL, self.now)
+        assert settle(self.ledger, self.registry, MODEL, self.now) == []
+        assert self.ledger.unfinished(MODEL) == ()
+
+    @invariant()
+    def the_ledger_explains_the_champion(self):
+        if hasattr(self, "ledger"):
+            assert find_stranger(self.ledger, self.registry, MODEL) == ""
+
+    @invariant()
+    def every_champion_was_registered_and_tested_and_crowned_once_by_its_decision(self):
+        if not hasattr(self, "ledger"):
+            return
+        crowns = self.ledger.history(MODEL)
+        assert len({crown.decision_id for crown in crowns}) == len(crowns)
+        for crown in crowns:
+            decision = self.ledger.entry(crown.decision_id)
+            assert (decision.kind, decision.champion_after) == (DecisionKind.PROMOTE, crown.version)
+        served = {crown.version for crown in crowns} | ({self.champion} - {None})
+        assert {self.registry.digests[version - 1] for version in served} <= self.registry.tested
+
+    @invariant()
+    def a_decision_is_answered_once_and_waits_only_until_then(self):
+        if not hasattr(self, "ledger"):
+            return
+        answers = [e.resolves for e in self.ledger.entries(MODEL, 1000) if e.resolves is not None]
+        assert len(answers) == len(set(answers))
+        waiting = self.ledger.pending(MODEL)
+        assert len(waiting) <= 1
+        assert not {entry.id for entry in waiting} & set(answers)
+        assert all(entry.cause in (Cause.RUN, Cause.RECONCILE) for entry in waiting)
+
+    @invariant()
+    def nobody_moves_a_pinned_champion(self):
+        if hasattr(self, "ledger") and Pins(self.home.store_url).pinned(MODEL):
+            assert self.champion == self.kept
+
+
+def test_no_sequence_of_events_leads_where_the_ledger_cannot_follow(tmp_path):
+    store = Ledger(f"sqlite:///{tmp_path / 'evergreen.db'}")
+    store.prepare()
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    People.template = tmp_path / "evergreen.db"
+    bounds = settings(
+        max_examples=25,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
+    run_state_machine_as_test(People, settings=bounds)
