@@ -155,7 +155,8 @@ class Tracking:
                 location = self.client.get_model_version_download_uri(name, version)
             else:
                 location = self.client.get_logged_model(name).artifact_location
-            if "://" not in location and not Path(location).exists():
+            # A server that keeps the files itself says mlflow-artifacts:/…, with one slash.
+            if not urlsplit(location).scheme and not Path(location).exists():
                 raise IntegrityError(f"{uri}: its files are gone from {location}; restore them, or train again")
             path = Path(mlflow.artifacts.download_artifacts(location, dst_path=str(folder), tracking_uri=self.uri))
         if not (path / "MLmodel").exists():
