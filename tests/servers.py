@@ -46,11 +46,14 @@ def bare_environment() -> dict[str, str]:
 
 @contextmanager
 def prefect_server(
-    folder: Path, auth: str | None = "eva:s3cret", more: Mapping[str, str] | None = None
+    folder: Path, auth: str | None = "eva:s3cret", more: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[PrefectServer]:
-    """A server over a database in a folder, on a free port, until the block ends. `more` is environment."""
+    """A server over a database in a folder, on a free port if none is given, until the block ends.
+
+    `more` is environment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(folder / "prefect"), **(more or {})}
     if auth:
         environment["PREFECT_SERVER_API_AUTH_STRING"] = environment["PREFECT_API_AUTH_STRING"] = auth
