@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli import alerting, deployment, doctor, keeping, machine, people, reproduce
+from evergreen.cli import affected, alerting, deployment, doctor, keeping, machine, people, reproduce
 from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import Reason
@@ -40,7 +40,7 @@ def parse_moment(text: str) -> datetime:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 - options of a command are its parameters
     model: ModelArgument,
     as_of: Annotated[
         list[datetime] | None,
@@ -51,11 +51,20 @@ def run(
     reason: Annotated[Reason, typer.Option(help="Why the run is started.")] = Reason.MANUAL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and report; registry and ledger stay.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train again even where a twin was decided on.")] = False,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="DECISIONS", help="Exit with 3 on one of these: reject,hold.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decisions as Markdown.")] = None,
 ) -> None:
     """Retrain a model, compare it with its champion and decide."""
+    from evergreen.cli.outcome import exit_code, parse_kinds, write_summary
     from evergreen.cli.retrain import retrain
 
-    retrain(model, as_of or [datetime.now(UTC)], reason, dry_run=dry_run, force=force)
+    unwanted = parse_kinds(fail_on) if fail_on is not None else frozenset()
+    conclusions = retrain(model, as_of or [datetime.now(UTC)], reason, dry_run=dry_run, force=force)
+    if summary is not None:
+        write_summary(summary, conclusions)
+    sys.exit(exit_code(conclusions, unwanted))
 
 
 @app.command()
@@ -122,7 +131,7 @@ def init(
     typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
 
 
-for module in (people, machine, deployment, alerting, doctor, keeping, reproduce):
+for module in (people, machine, deployment, alerting, doctor, keeping, reproduce, affected):
     module.add_commands(app)
 
 
