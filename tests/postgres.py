@@ -31,7 +31,7 @@ class Cluster:
         return f"postgresql://evergreen@127.0.0.1:{self.port}/{database}"
 
     def create_database(self) -> str:
-        """The address of a new, empty database."""
+        """The address of a new, empty database. Each is hundreds of files: not one for every line of a table."""
         name = f"store_{next(_NAMES)}"
         _run([self.binaries / "psql", "-qX", "-d", self.url("postgres"), "-c", f"CREATE DATABASE {name}"])
         return self.url(name)

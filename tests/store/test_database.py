@@ -114,6 +114,18 @@ def test_a_locked_database_is_unavailable(tmp_path, monkeypatch):
             ledger.record(ENTRY)
 
 
+def test_a_server_on_which_another_writer_hangs_is_unavailable(cluster, monkeypatch):
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 1)
+    ledger = Ledger(cluster.create_database())
+    ledger.prepare()
+    engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)
+    with engine.begin() as other:
+        other.execute(sa.text("SELECT * FROM chain_heads FOR UPDATE"))
+        with pytest.raises(UnavailableError, match="locked by another process"):
+            ledger.record(ENTRY)
+    assert ledger.record(ENTRY).id == 1
+
+
 def test_a_database_server_that_is_down_is_unavailable_and_its_password_stays_secret():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused

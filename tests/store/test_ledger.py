@@ -199,10 +199,10 @@ def test_no_row_of_the_ledger_can_be_changed(ledger, table, change):
 @pytest.mark.parametrize(
     "replacement",
     [
-        "INTO decisions (id, model, kind, reasons, checks, reason, as_of, decided_at, decided_by) "
-        "VALUES (1, 'churn', 'SKIP', '[]', '[]', '', '', '', '')",
-        "INTO champions (id, decision_id, model, version, at) VALUES (1, 1, 'churn', 9, '')",
-        "INTO champions (decision_id, model, version, at) VALUES (1, 'churn', 9, '')",
+        "INTO decisions (id, model, kind, reasons, checks, reason, as_of, decided_at, decided_by, chain) "
+        "VALUES (1, 'churn', 'SKIP', '[]', '[]', '', '', '', '', 'x')",
+        "INTO champions (id, decision_id, model, version, at, chain) VALUES (1, 1, 'churn', 9, '', 'x')",
+        "INTO champions (decision_id, model, version, at, chain) VALUES (1, 'churn', 9, '', 'x')",
         "INTO facts (key, kind, model, at, payload) VALUES ('decision:1', 'held', 'churn', '', '{}')",
     ],
 )

@@ -162,7 +162,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=20))
 def test_nothing_is_delivered_twice_in_whatever_order_relays_act(outbox, steps):
     # A relay sends only what it holds a claim on; every example has facts of its own.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from evergreen.address import with_driver
 from evergreen.checks import Check, Outcome
 from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.store.chain import link
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pins
@@ -140,7 +142,30 @@ def test_a_row_that_was_made_unreadable_is_found(tmp_path, change):
     assert ledger.verify() == ("decisions: #2 was changed to something that cannot be read",)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_row_that_no_chain_holds_is_refused(written):
+    # As a process that was started before the upgrade would write it.
+    columns = "model, kind, reasons, checks, reason, as_of, decided_at, decided_by"
+    engine = sa.create_engine(with_driver(written.url), poolclass=sa.NullPool)
+    with (
+        pytest.raises(sa.exc.DBAPIError, match="decisions takes chained rows only: use the newest Evergreen"),
+        engine.begin() as connection,
+    ):
+        connection.execute(sa.text(f"INSERT INTO decisions (id, {columns}) SELECT 9, {columns} FROM decisions LIMIT 1"))
+    assert written.verify() == ()
+
+
+def test_a_chain_is_what_it_was_when_the_first_store_was_chained():
+    # Never to be changed: every row that was ever written is verified with it.
+    row = {"id": 1, "model": "churn", "checks": [{"value": 0.1 + 0.2, "why": "é"}], "as_of": NOW, "version": None}
+    text = (
+        '{"as_of":"2026-03-02T06:00:00+00:00","checks":[{"value":0.30000000000000004,"why":"\\u00e9"}],'
+        '"id":1,"model":"churn"}'
+    )
+    assert link("", row | {"chain": "?"}) == sha256(f"\n{text}".encode()).hexdigest()
+    assert link("ab", row) == sha256(f"ab\n{text}".encode()).hexdigest()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
     value=st.none() | st.floats(),

@@ -62,7 +62,10 @@ def is_still_at(file: BinaryIO, path: Path) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """True where somebody holds the lock file now. Looking disturbs `attempt` for the moment that it takes."""
+    """True where somebody holds the lock file now. Looking disturbs `attempt` for the moment that it takes.
+
+    Raises UnavailableError where the file cannot be looked at.
+    """
     import fcntl
 
     try:
@@ -72,4 +75,6 @@ def is_locked(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        raise UnavailableError(f"{path}: cannot be read ({error}); check whose it is") from error
     return False

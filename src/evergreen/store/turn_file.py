@@ -67,7 +67,7 @@ def _erase(file: BinaryIO) -> None:
 def _read(path: Path) -> tuple[str, datetime] | None:
     # Whoever reads while it is written sees half a line at most, which is no JSON.
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8").partition("\n")[0])
         return told["holder"], datetime.fromisoformat(told["since"])
     except (OSError, ValueError):
         return None

@@ -40,6 +40,7 @@ def upgrade() -> None:
     for table in _CHAINED:
         _chain_rows(table)
     _forbid_changes(("decisions", "champions", "pins", "facts"), sqlite)
+    _forbid_unchained(sqlite)
 
 
 def downgrade() -> None:
@@ -161,3 +162,19 @@ def _forbid_changes_on_postgresql(table: str) -> None:
     refuse = "EXECUTE FUNCTION evergreen_append_only()"
     op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {refuse}")
     op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")
+
+
+def _forbid_unchained(sqlite: bool) -> None:
+    # A process of an older version that is still at work would write rows that no chain holds.
+    if not sqlite:
+        op.execute(
+            "CREATE FUNCTION evergreen_chained_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '% takes chained rows only: use the newest Evergreen', TG_TABLE_NAME; END $$"
+        )
+    for table in _CHAINED:
+        trigger = f"CREATE TRIGGER {table}_chained BEFORE INSERT ON {table}"
+        if sqlite:
+            refuse = f"BEGIN SELECT RAISE(ABORT, '{table} takes chained rows only: use the newest Evergreen'); END"
+            op.execute(f"{trigger} WHEN NEW.chain = '' {refuse}")
+        else:
+            op.execute(f"{trigger} FOR EACH ROW WHEN (NEW.chain = '') EXECUTE FUNCTION evergreen_chained_only()")
