@@ -137,7 +137,9 @@ def _answers(url: str) -> bool:
     import httpx
 
     try:
-        return httpx.get(url, timeout=_LOOK_SECONDS).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+        # Certificates take longer to read than a server of this machine takes to answer.
+        answer = httpx.get(url, timeout=_LOOK_SECONDS, verify=url.startswith("https"))
+        return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
     except httpx.HTTPError:
         return False
 
