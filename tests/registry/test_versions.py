@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from evergreen.checks import Outcome
-from evergreen.errors import IntegrityError, UserError
+from evergreen.errors import IntegrityError, PinnedChampion, UserError
 from evergreen.registry.handles import LoggedModel
 from evergreen.registry.model import log_model
 from evergreen.registry.provenance import Provenance
@@ -17,6 +17,8 @@ from evergreen.registry.reference import fetch_reference, log_reference
 from evergreen.registry.smoke import smoke_test
 from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry, StaleChampion
+from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pins
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
 TAGS = Provenance(
@@ -150,9 +152,20 @@ def test_a_stale_champion_is_refused_and_nothing_moves(registry, ten_versions, c
     assert registry.aliases("churn") == before
 
 
-def test_of_two_promotions_at_once_one_is_stale(registry, tracking, ten_versions):
+@pytest.fixture(params=["a lock file", "sqlite", "postgresql"])
+def turns(request, tmp_path):
+    """Where turns are taken: beside the artifacts, or through the store."""
+    if request.param == "a lock file":
+        return None
+    server = request.param == "postgresql"
+    store = request.getfixturevalue("cluster").create_database() if server else f"sqlite:///{tmp_path / 'store.db'}"
+    Ledger(store).prepare()
+    return store
+
+
+def test_of_two_promotions_at_once_one_is_stale(registry, tracking, ten_versions, turns):
     registry.promote("churn", 8, None)
-    others = [Registry(Tracking(tracking.uri, tracking.artifacts)) for _ in range(2)]
+    others = [Registry(Tracking(tracking.uri, tracking.artifacts), turns) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         started = [pool.submit(other.promote, "churn", n, 8) for other, n in zip(others, (9, 10), strict=True)]
         failures = [future.exception() for future in started]
@@ -167,6 +180,29 @@ def test_of_two_registrations_at_once_one_finds_the_other(registry, tracking, lo
         started = [pool.submit(other.register, "churn", *logged, TAGS, "card") for other in others]
         assert {future.result().version for future in started} == {1}
     assert registry.versions("churn") == (1,)
+
+
+def test_a_pin_holds_within_the_turn_and_lets_a_person_pass(registry, tracking, ten_versions, tmp_path):
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    Ledger(store).prepare()
+    heedful = Registry(tracking, store)
+    heedful.promote("churn", 8, None)
+    Pins(store).pin("churn", "tom", "audit", UNTIL)
+    with pytest.raises(PinnedChampion, match=r"pinned by tom since .* audit; evergreen unpin churn"):
+        heedful.promote("churn", 9, 8)
+    heedful.promote("churn", 8, 8)
+    assert heedful.champion_version("churn") == 8
+    heedful.promote("churn", 9, 8, despite_pin=True)
+    assert heedful.champion_version("churn") == 9
+
+
+def test_the_challenger_is_released_by_its_artifact_only(registry, logged):
+    registered = registry.register("churn", *logged, TAGS, "card")
+    assert not registry.release("churn", "another digest")
+    assert registry.aliases("churn") == {"challenger": 1}
+    assert registry.release("churn", registered.digest)
+    assert not registry.release("churn", registered.digest)
+    assert registry.aliases("churn") == {}
 
 
 def test_a_version_that_does_not_exist_is_a_mistake_of_the_user(registry, ten_versions):

@@ -234,8 +234,9 @@ class People(RuleBasedStateMachine):
     @rule()
     def set_pin(self):
         pin.pin(MODEL, "eva", "audit", self.home, self.now)
-        # What was decided by a rollback before is finished by it, as it is a person's word, too.
-        settle(self.ledger, self.registry, MODEL, self.now)
+        if any(entry.cause is Cause.ROLLBACK for entry in self.ledger.unfinished(MODEL)):
+            # Decided on by a person before: a pin does not keep it from being finished.
+            settle(self.ledger, self.registry, MODEL, self.now)
         self.kept = self.champion
 
     @precondition(lambda self: Pins(self.home.store_url).pinned(MODEL))

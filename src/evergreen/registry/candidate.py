@@ -8,7 +8,6 @@ from pathlib import Path
 
 from evergreen.errors import IntegrityError
 from evergreen.files import file_digest, write_json
-from evergreen.registry.answers import answering
 from evergreen.registry.handles import LoggedModel
 from evergreen.registry.provenance import CANDIDATE_DIGEST
 from evergreen.registry.tracking import Tracking
@@ -41,18 +40,9 @@ def fetch_candidate(tracking: Tracking, run_id: str) -> Candidate:
     if digest is None:
         raise IntegrityError(f"MLflow run {run_id} keeps no challenger that could be registered; train again")
     with tempfile.TemporaryDirectory(prefix="evergreen-candidate-") as scratch:
-        path = _download(tracking, run_id, scratch)
+        path = tracking.fetch(run_id, f"{_FOLDER}/{_FILE}", Path(scratch))
         if (found := file_digest(path)) != digest:
             message = f"{_FILE} of MLflow run {run_id} has digest {found[:12]} and not {digest[:12]}"
             raise IntegrityError(f"{message}; restore it, or train again")
         values = json.loads(path.read_text(encoding="utf-8"))
     return Candidate(LoggedModel(**values["logged"]), values["tags"], values["card"])
-
-
-def _download(tracking: Tracking, run_id: str, folder: str) -> Path:
-    from mlflow.artifacts import download_artifacts
-
-    with answering(tracking.uri):
-        location = tracking.client.get_run(run_id).info.artifact_uri
-        found = download_artifacts(f"{location}/{_FOLDER}/{_FILE}", dst_path=folder, tracking_uri=tracking.uri)
-    return Path(found)
