@@ -26,6 +26,7 @@ from evergreen.stages.load import load
 from evergreen.stages.open import open_run
 from evergreen.stages.run import Evidence, Job, Origin, Request
 from evergreen.stages.track import prepare_job
+from evergreen.training.key import code_digest
 from tests.servers import free_port, stop, wait_for
 
 pytestmark = pytest.mark.slow
@@ -184,7 +185,9 @@ def job_of(project: Any, moment: datetime, **search: Any) -> Job:
     project.change(training__search=search)
     request = Request(project.model, moment, Reason.MANUAL)
     run = open_run(request, Origin("tester"), project.settings, datetime.now(UTC))
-    return prepare_job(run, load(run, project.settings), project.settings)
+    job = prepare_job(run, load(run, project.settings), project.settings)
+    # What workers read now, should somebody edit the sources while these tests run.
+    return replace(job, code=code_digest(job.spec))
 
 
 def search(flows: Any, job: Job) -> Evidence:

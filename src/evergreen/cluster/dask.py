@@ -36,7 +36,7 @@ def ask_dask(address: str, asked: Question) -> None:
     """Raise UnavailableError where no scheduler answers, it has no workers, or one of them cannot run trials."""
     from distributed import Client
 
-    reach("Dask", address)
+    reach("Dask", address, greets=address.startswith("tcp://"))
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -28,7 +28,13 @@ def local_ray(workers: int) -> Iterator[None]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     small = {"num_cpus": workers, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
-    _connect(address="local", _node_ip_address="127.0.0.1", **small)
+    try:
+        _connect(address="local", _node_ip_address="127.0.0.1", **small)
+    except Exception as error:
+        # Ray has no class of its own for a node that does not come up in time.
+        raise UnavailableError(
+            f"training.search.runner: Ray does not start on this machine ({_first_line(error)}); try again, or use threads"
+        ) from error
     try:
         yield
     finally:
@@ -43,7 +49,7 @@ def remote_ray(address: str, asked: Question) -> Iterator[None]:
     """
     import ray
 
-    reach("Ray", address)
+    reach("Ray", address, greets=True)
     try:
         _connect(address=address)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:

@@ -7,11 +7,17 @@ from evergreen.errors import UnavailableError
 _PATIENCE_SECONDS = 5.0
 
 
-def reach(runner: str, address: str) -> None:
-    """Raise UnavailableError where nothing accepts a connection at `[scheme://]host:port`."""
+def reach(runner: str, address: str, *, greets: bool) -> None:
+    """Raise UnavailableError where nothing accepts a connection at `[scheme://]host:port`.
+
+    With `greets`, what listens must also say something first: Dask's and Ray's servers do, and their clients wait many
+    minutes for another kind of server to answer them.
+    """
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_SECONDS) as connection:
+            if greets and not connection.recv(1):
+                raise ConnectionError("it hangs up")
     except OSError as error:
         raise unreachable(runner, address, error) from None
 
