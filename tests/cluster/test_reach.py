@@ -44,8 +44,13 @@ def test_another_kind_of_server_is_told_by_its_silence(silent, monkeypatch):
         reach("Ray", f"127.0.0.1:{silent}", greets=True)
 
 
+def hang_up(listening: socket.socket) -> None:
+    listening.accept()[0].close()
+
+
 def test_a_server_that_hangs_up_is_none():
-    listening = socket.create_server(("127.0.0.1", 0))
-    with listening, pytest.raises(UnavailableError, match=r"\((it hangs up|Connection reset by peer)\)"):
-        threading.Thread(target=lambda: listening.accept()[0].close(), daemon=True).start()
-        reach("Ray", f"127.0.0.1:{listening.getsockname()[1]}", greets=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        threading.Thread(target=hang_up, args=(listening,), daemon=True).start()
+        with pytest.raises(UnavailableError, match=r"\((it hangs up|Connection reset by peer)\)"):
+            reach("Ray", address, greets=True)

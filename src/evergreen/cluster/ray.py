@@ -31,9 +31,11 @@ def local_ray(workers: int) -> Iterator[None]:
     try:
         _connect(address="local", _node_ip_address="127.0.0.1", **small)
     except Exception as error:
-        # Ray has no class of its own for a node that does not come up in time.
+        # Ray has no class of its own for a node that does not come up in time, and leaves parts of it running.
+        ray.shutdown()
+        why = _first_line(error)
         raise UnavailableError(
-            f"training.search.runner: Ray does not start on this machine ({_first_line(error)}); try again, or use threads"
+            f"training.search.runner: Ray does not start on this machine ({why}); try again, or choose threads"
         ) from error
     try:
         yield
