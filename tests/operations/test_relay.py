@@ -229,11 +229,19 @@ def test_people_read_how_to_answer(home, receiver, later):
     assert "Without an answer by 2026-11-23 06:10 UTC it is rejected." in body["text"]
 
 
+def test_commands_that_people_are_told_name_the_spec(home, receiver, later):
+    home.write("churn", model="Customers", notify=[{"kind": "webhook", "url_env": "CREW"}])
+    home.fact("one", FactKind.ROLLED_BACK, model="Customers")
+    relay(home.specs, home.settings, None, {"CREW": receiver.url()}, later(minutes=1))
+    [(_, _, body)] = receiver.taken
+    assert (body["model"], body["payload"]["spec"]) == ("Customers", "churn")
+    assert "evergreen history churn" in body["text"]
+
+
 def test_specs_that_share_an_address_share_a_channel(home):
     home.write("delay", notify=[{"kind": "webhook", "url_env": "CREW", "on": ["drift"]}])
     home.write("churn", notify=[{"kind": "webhook", "url_env": "CREW", "on": ["held"]}])
-    models = {spec.model: spec for spec in home.specs.values()}
-    [shared], missing = notification_channels(models, home.settings, {"CREW": "x"})
+    [shared], missing = notification_channels(home.specs, home.settings, {"CREW": "x"})
     assert (shared.name, missing) == ("webhook:CREW", [])
     assert shared.kinds == {FactKind.DRIFT, FactKind.HELD}
     assert shared.wanted == {"churn": {FactKind.HELD}, "delay": {FactKind.DRIFT}}

@@ -27,7 +27,7 @@ Words = tuple[str, list[str]]
 def _promoted(fact: Fact) -> Words:
     before, version = fact.payload.get("champion_before"), _version(fact)
     replaces = f"It replaces {_named(before)}." if before else "It is the first champion of this model."
-    undo = f"If it should not be: evergreen rollback {fact.model} --why '…'"
+    undo = f"If it should not be: evergreen rollback {_spec(fact)} --why '…'"
     return f"{version} is in production", [replaces, *_why(fact), _origin(fact), undo]
 
 
@@ -35,7 +35,7 @@ def _rejected(fact: Fact) -> Words:
     cause, by = fact.payload.get("cause"), fact.payload.get("by")
     who = {"approval": f"{by} rejected a new model", "timeout": "a new model was rejected, as nobody answered in time"}
     stays = _stays(fact)
-    todo = "" if cause == "approval" else f"Which checks failed: evergreen history {fact.model}"
+    todo = "" if cause == "approval" else f"Which checks failed: evergreen history {_spec(fact)}"
     return f"{who.get(str(cause), 'a new model was rejected')}; {stays}", [*_why(fact), _origin(fact), todo]
 
 
@@ -50,7 +50,7 @@ def _held(fact: Fact) -> Words:
         return "a new model waits for your decision", [*_why(fact), f"Meanwhile {_stays(fact)}.", *commands]
     if answer == "answered":
         return "a new model was held, and has been answered since", [*_why(fact), _origin(fact)]
-    todo = f"Nothing was promoted. Put right what is named, then: evergreen run {fact.model}"
+    todo = f"Nothing was promoted. Put right what is named, then: evergreen run {_spec(fact)}"
     return f"a run was held; {_stays(fact)}", [*_why(fact), _origin(fact), todo]
 
 
@@ -58,7 +58,7 @@ def _failed(fact: Fact) -> Words:
     name, tries = fact.payload.get("name"), fact.payload.get("tries")
     again = f"It was tried {tries} times." if isinstance(tries, int) and tries > 1 else ""
     run = f"Run {name}, since {moment(fact.payload.get('started', fact.at))}." if name else ""
-    todo = f"Production is as it was. Put right what is named, then: evergreen run {fact.model}"
+    todo = f"Production is as it was. Put right what is named, then: evergreen run {_spec(fact)}"
     return "a run failed", [_sentence(fact.payload.get("message")), again, run, todo]
 
 
@@ -68,7 +68,7 @@ def _rolled_back(fact: Fact) -> Words:
     return f"{_version(fact)} is in production again, rolled back{who}", [
         f"It replaces {_named(before)}." if before else "",
         *_why(fact),
-        f"What happened: evergreen history {fact.model}",
+        f"What happened: evergreen history {_spec(fact)}",
     ]
 
 
@@ -103,6 +103,11 @@ _WORDS: dict[FactKind, Callable[[Fact], Words]] = {
     FactKind.DRIFT: _drift,
     FactKind.SILENCE: _silence,
 }
+
+
+def _spec(fact: Fact) -> str:
+    """What commands take: the name of the spec's file, which may differ from its model's."""
+    return str(fact.payload.get("spec") or fact.model)
 
 
 def _named(version: Any) -> str:

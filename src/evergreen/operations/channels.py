@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from evergreen import notify
 from evergreen.drift.alert import EVENT
 from evergreen.errors import UnavailableError
+from evergreen.operations.specs import Specs
 from evergreen.orchestrator.api import PrefectApi, Refused
 from evergreen.orchestrator.names import model_resource
 from evergreen.settings import Settings
@@ -51,22 +52,23 @@ def prefect_channel(api: PrefectApi) -> Channel:
 
 
 def notification_channels(
-    models: Mapping[str, ModelSpec], settings: Settings, environ: Mapping[str, str]
+    specs: Specs, settings: Settings, environ: Mapping[str, str]
 ) -> tuple[list[Channel], list[str]]:
     """The channels of all specs, those with one kind and variable as one, and a line for each without an address."""
     known: dict[str, Notify] = {}
     wanted: dict[str, dict[str, frozenset[FactKind]]] = {}
-    for model, spec in models.items():
+    for spec in specs.values():
         for entry in spec.notify:
             name = f"{entry.kind}:{entry.url_env}"
             known[name] = entry
             told = wanted.setdefault(name, {})
-            told[model] = told.get(model, frozenset()) | frozenset(map(FactKind, entry.on))
-    ledger = Ledger(settings.store_url)
+            told[spec.model] = told.get(spec.model, frozenset()) | frozenset(map(FactKind, entry.on))
+    ledger, files = Ledger(settings.store_url), {spec.model: name for name, spec in specs.items()}
 
     def channel(name: str, entry: Notify) -> Channel:
         def send(fact: Fact) -> str | None:
-            return notify.send(entry, with_answer(fact, models.get(fact.model), ledger), environ)
+            name = files[fact.model]
+            return notify.send(entry, with_answer(with_spec(fact, name), specs[name], ledger), environ)
 
         return Channel(name, wanted[name], send)
 
@@ -86,7 +88,12 @@ def event(fact: Fact) -> dict[str, object]:
     }
 
 
-def with_answer(fact: Fact, spec: ModelSpec | None, ledger: Ledger) -> Fact:
+def with_spec(fact: Fact, name: str) -> Fact:
+    """A fact with the name of its model's spec, which commands take."""
+    return replace(fact, payload={**fact.payload, "spec": name})
+
+
+def with_answer(fact: Fact, spec: ModelSpec, ledger: Ledger) -> Fact:
     """A HELD fact with what has come of it: whether a person can answer it still, and until when."""
     decision = fact.payload.get("decision")
     if fact.kind is not FactKind.HELD or not isinstance(decision, int):
@@ -95,5 +102,5 @@ def with_answer(fact: Fact, spec: ModelSpec | None, ledger: Ledger) -> Fact:
         return replace(fact, payload={**fact.payload, "answer": "answered"})
     if decision not in {entry.id for entry in ledger.pending(fact.model)}:
         return replace(fact, payload={**fact.payload, "answer": "none"})
-    until = {"until": (fact.at + spec.promotion.approve_within).isoformat()} if spec else {}
-    return replace(fact, payload={**fact.payload, "answer": "waiting", **until})
+    until = (fact.at + spec.promotion.approve_within).isoformat()
+    return replace(fact, payload={**fact.payload, "answer": "waiting", "until": until})

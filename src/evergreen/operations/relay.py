@@ -26,8 +26,7 @@ def relay(
     specs: Specs, settings: Settings, api: PrefectApi | None, environ: Mapping[str, str], now: datetime
 ) -> list[str]:
     """Tell what is due on every channel; a line for each fact that was told, and one for each channel in trouble."""
-    models = {spec.model: spec for spec in specs.values()}
-    channels, lines = notification_channels(models, settings, environ)
+    channels, lines = notification_channels(specs, settings, environ)
     if api is not None:
         channels.insert(0, prefect_channel(api))
     outbox = Outbox(settings.store_url)
