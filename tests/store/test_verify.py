@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evergreen.address import with_driver
 from evergreen.checks import Check, Outcome
+from evergreen.errors import IntegrityError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.store.chain import link
 from evergreen.store.entry import Cause, LedgerEntry
@@ -140,6 +141,13 @@ def test_a_row_that_was_made_unreadable_is_found(tmp_path, change):
         for statement in (*disarm(connection), f"UPDATE decisions SET {change} WHERE id = 2"):
             connection.execute(sa.text(statement))
     assert ledger.verify() == ("decisions: #2 was changed to something that cannot be read",)
+
+
+def test_nothing_is_written_where_nobody_knows_the_end_of_the_chain(written, forge):
+    forge("DELETE FROM chain_heads")
+    with pytest.raises(IntegrityError, match="nothing says where the chain of decisions ends"):
+        written.record(REJECTED)
+    assert len(written.entries("churn")) == 4
 
 
 def test_a_row_that_no_chain_holds_is_refused(written):

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from evergreen.errors import IntegrityError
 from evergreen.store.tables import chain_heads
 
 
@@ -32,9 +33,14 @@ def link(previous: str, row: Mapping[str, Any]) -> str:
 def hold_end(connection: sa.Connection, table: sa.Table) -> sa.Row[Any]:
     """The end of the table's chain (name, last_id, chain); nobody else appends until this transaction is over.
 
-    The connection must have begun to write (evergreen.store.database.writing).
+    The connection must have begun to write (evergreen.store.database.writing). Raises IntegrityError where somebody
+    removed what says where the chain ends.
     """
-    return connection.execute(sa.select(chain_heads).where(chain_heads.c.name == table.name).with_for_update()).one()
+    query = sa.select(chain_heads).where(chain_heads.c.name == table.name).with_for_update()
+    end = connection.execute(query).one_or_none()
+    if end is None:
+        raise IntegrityError(f"nothing says where the chain of {table.name} ends; restore chain_heads from a backup")
+    return end
 
 
 def append(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> int:
