@@ -1,9 +1,9 @@
 """What is deployed against what the specs say: deployments, their schedules, the automations beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from evergreen.operations.doctor.finding import Finding, asked, fine, wrong
-from evergreen.orchestrator.api import Automation, Deployment, PrefectApi
+from evergreen.operations.doctor.finding import Finding, fine, wrong
+from evergreen.orchestrator.api import Automation, Deployment
 from evergreen.orchestrator.names import TAG, automated_model, drift_automation, retrain_deployment
 from evergreen.orchestrator.plan import FLOWS, FlowPlan, plan
 from evergreen.spec import ModelSpec
@@ -13,23 +13,16 @@ NAMES = (DEPLOYMENTS, SCHEDULES, AUTOMATIONS)
 _DEPLOY = "evergreen deploy"
 
 
-def look_at_deployed(
-    api: PrefectApi, specs: Sequence[ModelSpec], flows: Sequence[FlowPlan], *, complete: bool
-) -> Iterator[Finding]:
-    """What the server has. `complete` is False where a spec could not be read: what it is for is not called surplus."""
-    wanted = wanted_deployments(specs, flows)
-    yield asked(DEPLOYMENTS, lambda: judge_deployments(api.deployments(), wanted, complete))
-    yield asked(SCHEDULES, lambda: judge_schedules(api.deployments(), specs))
-    yield asked(AUTOMATIONS, lambda: judge_automations(api.automations(), specs, complete))
-
-
 def wanted_deployments(specs: Sequence[ModelSpec], flows: Sequence[FlowPlan] = FLOWS) -> list[str]:
     """The names of what shall be deployed; nothing where there are no specs."""
     return [planned.full_name for planned in plan({spec.model: spec for spec in specs}, flows)] if specs else []
 
 
 def judge_deployments(there: Sequence[Deployment], wanted: Sequence[str], complete: bool) -> Finding:
-    """All that shall be deployed is, and nothing of ours is without its spec."""
+    """All that shall be deployed is, and nothing of ours is without its spec.
+
+    `complete` is False where a spec could not be read: what it is for is not called surplus.
+    """
     missing = [name for name in wanted if name not in {one.name for one in there}]
     surplus = [one.name for one in there if TAG in one.tags and one.name not in wanted] if complete else []
     if missing or surplus:

@@ -11,6 +11,7 @@ from evergreen.operations.doctor.finding import Finding, Health, first_line, unk
 from evergreen.operations.doctor.patient import Patient
 
 _PATIENCE_SECONDS = 4.0
+_TIMES_SLOWER = 5
 _SECRETS = ("PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _SHORTEST = 3  # letters; shorter ones would be found in every word
 
@@ -43,7 +44,10 @@ PARTS: tuple[Part, ...] = (
 
 
 def examine(patient: Patient, seconds: float = _PATIENCE_SECONDS) -> tuple[Finding, ...]:
-    """Every finding, in the order of `PARTS`; never raises. Takes a little over `seconds` where something is silent."""
+    """Every finding, in the order of `PARTS`; never raises.
+
+    Takes a little over `seconds` where something is silent, and longer where it answers slowly.
+    """
     made: list[list[Finding]] = [[] for _ in PARTS]
     # Daemons, so that a call that never returns does not keep the process.
     threads = [
@@ -52,9 +56,12 @@ def examine(patient: Patient, seconds: float = _PATIENCE_SECONDS) -> tuple[Findi
     ]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    begun = time.monotonic()
+    for part, thread, into in zip(PARTS, threads, made, strict=True):
+        thread.join(max(0.0, begun + seconds - time.monotonic()))
+        if into or not part.reached:
+            # Somebody answers, only slowly.
+            thread.join(max(0.0, begun + _TIMES_SLOWER * seconds - time.monotonic()))
     told = [tuple(into) for into in made]
     ill = {finding.name for findings in told for finding in findings if finding.outcome is not Health.OK}
     found = [f for part, findings in zip(PARTS, told, strict=True) for f in _completed(part, findings, ill, seconds)]

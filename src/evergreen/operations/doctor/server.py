@@ -1,6 +1,7 @@
 """Prefect: its server, the pool and its worker, and whether what is deployed is what the specs say."""
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 
 from evergreen.address import redacted
@@ -82,6 +83,9 @@ def _what_to_do(error: EvergreenError) -> str:
 
 def _look_inside(api: PrefectApi, patient: Patient) -> Iterator[Finding]:
     specs, unreadable = readable_specs(patient.settings.configs)
-    yield from work.look_at_pools(api)
-    flows = flows_of(patient.project) or FLOWS
-    yield from deployed.look_at_deployed(api, specs, flows, complete=not unreadable)
+    deployments = cache(api.deployments)
+    yield from work.look_at_pools(api, deployments)
+    wanted = deployed.wanted_deployments(specs, flows_of(patient.project) or FLOWS)
+    yield asked(deployed.DEPLOYMENTS, lambda: deployed.judge_deployments(deployments(), wanted, not unreadable))
+    yield asked(deployed.SCHEDULES, lambda: deployed.judge_schedules(deployments(), specs))
+    yield asked(deployed.AUTOMATIONS, lambda: deployed.judge_automations(api.automations(), specs, not unreadable))

@@ -1,19 +1,22 @@
 """Who does the work: pools that take it and workers that fetch it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evergreen.operations.doctor.finding import Finding, asked, fine, unknown, wrong
-from evergreen.orchestrator.api import Pool, PrefectApi, Worker
+from evergreen.orchestrator.api import Deployment, Pool, PrefectApi, Worker
 from evergreen.orchestrator.names import POOL, TAG
 
 POOLS, WORKER = "work pool", "worker"
 NAMES = (POOLS, WORKER)
 
 
-def look_at_pools(api: PrefectApi) -> Iterator[Finding]:
+Deployments = Callable[[], Sequence[Deployment]]
+
+
+def look_at_pools(api: PrefectApi, deployments: Deployments) -> Iterator[Finding]:
     """Every pool that something of ours is deployed to; before the first deployment, the one that would be used."""
-    yield asked(POOLS, lambda: judge_pools({name: api.pool(name) for name in _pools(api)}))
-    yield asked(WORKER, lambda: _look_at_workers(api))
+    yield asked(POOLS, lambda: judge_pools({name: api.pool(name) for name in _pools(deployments())}))
+    yield asked(WORKER, lambda: _look_at_workers(api, _pools(deployments())))
 
 
 def judge_pools(pools: Mapping[str, Pool | None]) -> Finding:
@@ -39,14 +42,14 @@ def judge_workers(workers: Mapping[str, Sequence[Worker]]) -> Finding:
     return wrong(WORKER, what, f"evergreen up, or elsewhere: prefect worker start --pool {idle[0]}")
 
 
-def _look_at_workers(api: PrefectApi) -> Finding:
-    names = [name for name in _pools(api) if api.pool(name) is not None]
+def _look_at_workers(api: PrefectApi, pools: Sequence[str]) -> Finding:
+    names = [name for name in pools if api.pool(name) is not None]
     # Of a pool that is not there the other finding tells.
     return judge_workers({name: api.workers(name) for name in names}) if names else unknown(WORKER, "there is no pool")
 
 
-def _pools(api: PrefectApi) -> list[str]:
-    used = {one.work_pool for one in api.deployments() if TAG in one.tags and one.work_pool}
+def _pools(deployments: Sequence[Deployment]) -> list[str]:
+    used = {one.work_pool for one in deployments if TAG in one.tags and one.work_pool}
     return sorted(used) or [POOL]
 
 
