@@ -50,6 +50,6 @@ def test_a_run_that_is_rejected_fails_where_it_is_asked_to_and_says_why_in_a_fil
     assert answer.code == UNWANTED, answer.text
     text = summary.read_text()
     assert text.startswith("## ")
-    assert "REJECT" in text
+    assert "is rejected" in text
     assert "| accuracy" in text
     assert project.decisions() == []
