@@ -10,23 +10,25 @@ from evergreen.settings import Settings
 from evergreen.spec import ModelSpec
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
-from evergreen.store.pins import Pins
+from evergreen.store.pins import Pin, Pins
 
 
 def show_attention(console: Console, specs: Sequence[ModelSpec], ledger: Ledger, settings: Settings) -> None:
     """Print what waits for a person and what a person should know; nothing where there is nothing."""
-    lines = [line for spec in specs for line in (*_waiting(spec, ledger), *_pinned(spec, settings))]
+    pins = {spec.model: Pins(settings.store_url).pinned(spec.model) for spec in specs}
+    lines = [line for s in specs for line in (*_waiting(s, ledger, pins[s.model]), *_pinned(pins[s.model]))]
     for line in (*lines, *_strangers([spec.model for spec in specs], ledger, settings)):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _waiting(spec: ModelSpec, ledger: Ledger) -> Iterator[str]:
+def _waiting(spec: ModelSpec, ledger: Ledger, pin: Pin | None) -> Iterator[str]:
     for entry in ledger.pending(spec.model):
         until = entry.decided_at + spec.promotion.approve_within
         times = f"since {entry.decided_at:%Y-%m-%d %H:%M}, until {until:%Y-%m-%d %H:%M} UTC"
         yield f"\n[yellow]decision {entry.id}[/] on {spec.model} waits for a person {times}"
         yield f"  {escape('; '.join(entry.reasons))}"
-        yield f"  {_how(entry, ledger)}"
+        once = "; approving takes evergreen unpin first" if pin else ""
+        yield f"  {_how(entry, ledger)}{once}"
 
 
 def _how(entry: LedgerEntry, ledger: Ledger) -> str:
@@ -37,12 +39,11 @@ def _how(entry: LedgerEntry, ledger: Ledger) -> str:
     return f"evergreen approve {entry.id} --why …   or   evergreen reject {entry.id} --why …"
 
 
-def _pinned(spec: ModelSpec, settings: Settings) -> Iterator[str]:
-    pin = Pins(settings.store_url).pinned(spec.model)
+def _pinned(pin: Pin | None) -> Iterator[str]:
     if pin is not None:
         since = f"by {escape(pin.by)} since {pin.at:%Y-%m-%d %H:%M} UTC"
-        yield f"\n[yellow]{spec.model} is pinned[/] {since}: {escape(pin.why)}"
-        yield f"  evergreen unpin {spec.model} --why …"
+        yield f"\n[yellow]{pin.model} is pinned[/] {since}: {escape(pin.why)}"
+        yield f"  evergreen unpin {pin.model} --why …"
 
 
 def _strangers(models: Sequence[str], ledger: Ledger, settings: Settings) -> Iterator[str]:
