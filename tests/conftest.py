@@ -36,6 +36,7 @@ from evergreen.training import key
 from evergreen.training.handles import TrialResult
 from evergreen.training.recipes import best, plan, select
 from tests import servers
+from tests.machine import Machine, running_project
 from tests.postgres import Cluster, postgres
 
 FIRST = datetime(2026, 4, 1, tzinfo=UTC)
@@ -117,7 +118,7 @@ def make_run(turn: Turn, settings: Settings, at: Visit, now: datetime) -> Conclu
             evidence = evaluate.judge_challenger(job, evaluate.evaluate_models(job, evidence, settings), settings)
         if evidence.passed_gate:
             at("register")
-            evidence = promote.register(job, evidence, settings)
+            evidence = promote.register(job, evidence, settings, now)
             at("smoke")
             evidence = promote.smoke(evidence, settings)
         at("record")
@@ -373,6 +374,14 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PrefectServer]:
     """A real server with all its services, for tests of what the in-process one does not do: schedules, automations."""
     with servers.prefect_server(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def machine(prepared_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """`evergreen up`, for real, over a project with the spec `tiny`: both servers, a worker and the tending loop."""
+    project = copy_project(prepared_project, tmp_path_factory.mktemp("machine") / "project")
+    with running_project(project.folder) as running:
         yield running
 
 

@@ -116,8 +116,10 @@ def _mlflow(settings: Settings, places: Places) -> Part:
     command = (*_PYTHON, "mlflow", "server", "--host", HOST, "--port", str(places.mlflow_port), "--workers", "1")
     return Part(
         "mlflow",
-        # Files stay where they are without the server, too.
-        () if places.mlflow_port is None else (*command, "--no-serve-artifacts"),
+        # Files stay where they are without the server, too. Its log is not for every call that is answered.
+        ()
+        if places.mlflow_port is None
+        else (*command, "--no-serve-artifacts", "--uvicorn-opts", "--log-level warning"),
         address=redacted(places.mlflow),
         # When its server has ended, its command line takes its time to do so.
         patience_seconds=3,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from evergreen.errors import UnavailableError
 from evergreen.settings import Settings
+from evergreen.supervisor.state import read_state
 
 # Whoever sets one of these has a server, or a profile that says where one is.
 CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
@@ -40,8 +41,12 @@ def is_chosen(environment: Mapping[str, str]) -> bool:
 def start_server(settings: Settings) -> Callable[[], None]:
     """Start a server, point the environment at it, and return what waits until it answers.
 
-    It ends with this process, after everything that was registered later has said its last to it.
+    It ends with this process, after everything that was registered later has said its last to it. Where `evergreen up`
+    runs for the home, its server is used: a second one over the same database would lock the first one out.
     """
+    if (up := read_state(settings.home)) is not None:
+        os.environ["PREFECT_API_URL"] = up.prefect
+        return lambda: None
     log = settings.home / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()

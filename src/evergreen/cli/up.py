@@ -103,7 +103,9 @@ class _Run:
         self._supervisor.require_start(START_SECONDS)
         if self._supervisor.ready:
             self._note(ready=datetime.now(UTC))
-            self._board.say(f"everything is up; logs are in {shorten(up_folder(self._home) / 'logs')}", "bold")
+            failed = [child.part.name for child in self._supervisor.children if child.state is State.FAILED]
+            but = f", but {' and '.join(failed)} failed: mend it, then run evergreen deploy" if failed else ""
+            self._board.say(f"everything is up{but}; logs are in {shorten(self._launch.logs)}", "bold")
             self._board.print_table(self._supervisor.children)
 
     def _changed(self, child: Child) -> None:
