@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,10 +27,10 @@ def local_ray(workers: int) -> Iterator[None]:
     """This process connected to a cluster of as many worker processes, which end with the block."""
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     small = {"num_cpus": workers, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
     try:
-        _connect(address="local", _node_ip_address="127.0.0.1", **small)
+        with _handed_down():
+            _connect(address="local", _node_ip_address="127.0.0.1", **small)
     except Exception as error:
         # Ray has no class of its own for a node that does not come up in time, and leaves parts of it running.
         ray.shutdown()
@@ -41,6 +42,19 @@ def local_ray(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _handed_down() -> Iterator[None]:
+    """What a node of this machine inherits: modules are found where this process finds them, and nobody is told."""
+    handed = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
+    before = {name: os.environ.get(name) for name in handed}
+    os.environ.update(handed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
 
 @contextmanager
@@ -141,7 +155,7 @@ def _alone_since(before: float | None) -> float | None:
 
 
 def _first_line(error: BaseException) -> str:
-    # The last line of a remote traceback is the error itself, its first only says where.
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """Without the traceback that Ray puts into messages; its own errors name the worker's as their cause."""
     cause = getattr(error, "cause", None)
-    return f"{type(cause).__name__}: {cause}" if cause is not None else (lines or [type(error).__name__])[0]
+    shown = error if cause is None else cause
+    return f"{type(shown).__name__}: {shown}".splitlines()[0]
