@@ -5,9 +5,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+
+from evergreen.orchestrator.api import PrefectApi
+from evergreen.store.turn import take_turn
+from evergreen.supervisor.state import UpState, write_state
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +59,35 @@ def test_a_table_that_is_gone_is_one_message(anchored, process, orchestrator):
     assert "table.csv: there is no such file" in message
     assert "Traceback" not in answer.text
     assert anchored.decisions() == []
+
+
+def test_a_run_that_meets_another_says_so_and_is_no_failure(anchored, process, orchestrator):
+    with take_turn(anchored.settings.store_url, "tiny", "run 4711", datetime.now(UTC)):
+        answer = process("run", "tiny", "--as-of", "2026-04-01", PREFECT_API_URL=orchestrator, **places(anchored))
+    assert answer.code == 0, answer.err
+    assert "SKIP" in answer.out
+    assert "run 4711" in answer.text
+    assert "report.html" not in answer.out
+    assert anchored.decisions() == ["SKIP"]
+
+
+@pytest.fixture
+def up(anchored, orchestrator):
+    """`evergreen up` as far as others see it: this process, and a server that answers."""
+    pages = orchestrator.removesuffix("/api")
+    write_state(anchored.settings.home, UpState(os.getpid(), orchestrator, pages, None, datetime.now(UTC)))
+    return pages
+
+
+def test_while_everything_is_up_a_run_goes_to_its_server(anchored, process, up):
+    anchored.change(schema__rows={"at_least": 100000})
+    answer = process("run", "tiny", "--as-of", "2026-04-01", **places(anchored))
+    assert answer.code == 0, answer.err
+    assert up in answer.out
+    assert not (anchored.settings.home / "prefect" / "server.log").exists(), "no other server was started"
+    (entry,) = anchored.ledger.entries("tiny")
+    run = PrefectApi(f"{up}/api").flow_run(entry.flow_run)
+    assert run.name == "tiny-manual: HOLD"
 
 
 def test_a_strangers_table_is_a_champion_in_three_commands(project, process, evergreen, orchestrator, shopper_table):

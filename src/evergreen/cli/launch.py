@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import UserError
 from evergreen.settings import Settings
+
+if TYPE_CHECKING:
+    from evergreen.supervisor.state import UpState
 
 
 def defaults(settings: Settings) -> Mapping[str, str]:
@@ -49,6 +52,21 @@ def environment(settings: Settings) -> Iterator[None]:
     finally:
         for key, value in before.items():
             os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+
+
+def use_running_server(settings: Settings) -> "UpState | None":
+    """Point the environment at the server of `evergreen up`, where that runs for this home and its server answers.
+
+    Before Prefect is imported: it reads its environment once.
+    """
+    from evergreen.orchestrator.api import PrefectApi
+    from evergreen.supervisor.state import read_state
+
+    state = read_state(settings.home)
+    if state is None or not PrefectApi(state.prefect).health():
+        return None
+    os.environ.update({"PREFECT_API_URL": state.prefect, "PREFECT_UI_URL": state.prefect_ui})
+    return state
 
 
 def _create(home: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from evergreen.address import redacted
 from evergreen.cli.console import open_console, shorten
-from evergreen.cli.launch import environment, load_flow
+from evergreen.cli.launch import environment, load_flow, use_running_server
 from evergreen.cli.progress import progress
 from evergreen.cli.server import is_chosen, start_server
 from evergreen.gate.decision import Reason
@@ -35,7 +35,8 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
         # A spec that cannot be read is said at once, before a server is started for it.
         read_spec(model, settings)
         console.print(f"[bold]{model}[/bold]  starting Prefect …", highlight=False)
-        wait = None if chosen else start_server(settings)
+        running = None if chosen else use_running_server(settings)
+        wait = None if chosen or running else start_server(settings)
         flow = load_flow("retrain", Path.cwd())
         if wait:
             wait()
@@ -44,13 +45,20 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
             console.rule(f"{model} as of {moment:%Y-%m-%d %H:%M} UTC", align="left")
             conclusion = flow(model=model, reason=reason, as_of=moment, dry_run=dry_run, force=force)
             conclusions.append(conclusion)
-            text = summarize(conclusion.report, console.width, color=console.is_terminal)
-            console.file.write(f"\n{text}  report        {shorten(conclusion.page)}\n\n")
-    _print_next_steps(console, model, settings, chosen)
+            _print_end(console, conclusion)
+    _print_next_steps(console, model, settings, running.prefect_ui if running else "" if chosen else None)
     return conclusions
 
 
-def _print_next_steps(console: Console, model: str, settings: Settings, chosen: bool) -> None:
+def _print_end(console: Console, conclusion: Conclusion) -> None:
+    text = summarize(conclusion.report, console.width, color=console.is_terminal)
+    # A run that was dropped has not come as far as a report.
+    page = f"  report        {shorten(conclusion.page)}\n" if conclusion.page else ""
+    console.file.write(f"\n{text}{page}\n")
+
+
+def _print_next_steps(console: Console, model: str, settings: Settings, pages: str | None) -> None:
+    """`pages` is where Prefect shows the run; empty where the caller knows, None where no server runs any more."""
     folder = shorten(Path(sys.executable).parent)
     console.rule("look closer", align="left")
     steps = [("decisions so far", f"{folder}/evergreen history {model}")]
@@ -59,7 +67,9 @@ def _print_next_steps(console: Console, model: str, settings: Settings, chosen: 
     else:
         uri = f"sqlite:///{shorten(settings.tracking_file)}"
         steps.append(("MLflow UI", f"{folder}/mlflow ui --backend-store-uri {uri}"))
-    if not chosen:
+    if pages:
+        steps.append(("Prefect UI", pages))
+    elif pages is None:
         home = shorten(settings.home / "prefect")
         steps.append(("Prefect UI", f"PREFECT_HOME={home} PREFECT_UI_API_URL=/api {folder}/prefect server start"))
     for name, text in steps:
