@@ -22,8 +22,11 @@ def wanted_automations(
 ) -> dict[str, dict[str, Any]]:
     """Every automation that shall be there, by name, as the API takes it. `deployed` is by full name.
 
-    Raises UserError for a template that cannot be filled in.
+    Raises UserError for a template that cannot be filled in, and where their folder is missing: without it nothing
+    would be wanted, and everything removed.
     """
+    if not (project / FOLDER).is_dir():
+        raise UserError(f"{project / FOLDER}: is missing; an empty folder says that no automations are wanted")
     templates = {path: path.read_text(encoding="utf-8") for path in sorted((project / FOLDER).glob("*.yaml"))}
     wanted: dict[str, dict[str, Any]] = {}
     for name, spec in specs.items():
