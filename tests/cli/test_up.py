@@ -3,12 +3,15 @@
 import os
 import signal
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
+from evergreen.cli.parts import choose_places, shared_environment, table_of_parts
+from evergreen.settings import Settings
 from evergreen.supervisor.state import read_state
 from tests.machine import Machine, evergreen, running_project
 from tests.servers import wait_for
@@ -92,18 +95,28 @@ def test_up_belongs_into_a_project(tmp_path):
     assert "no flows/ here" in refused.stderr
 
 
-def test_servers_that_the_environment_names_are_used_and_not_started(folder, monkeypatch):
-    (folder / "flows").mkdir()
+def test_servers_that_the_environment_names_are_used_and_not_started():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        from evergreen.cli.parts import choose_places, table_of_parts
-        from evergreen.settings import Settings
-
         environ = {"PREFECT_API_URL": f"{address}/api", "MLFLOW_TRACKING_URI": address}
         places = choose_places(environ, 4200, 5000)
-        parts = {part.name: part for part in table_of_parts(Settings.from_environment(environ), places, 1, None)}
-        assert (parts["prefect"].command, parts["mlflow"].command) == ((), ())
+        made = table_of_parts(Settings.from_environment(environ), places, 1, datetime.now(UTC))
+        parts = {part.name: part for part in made}
+        assert [name for name, part in parts.items() if not part.command] == ["prefect", "mlflow"]
         assert (parts["prefect"].address, parts["mlflow"].address) == (address, address)
         assert not parts["prefect"].answers()
         assert not parts["mlflow"].answers()
+        assert not parts["worker"].answers()
+
+
+def test_children_inherit_secrets_and_no_command_line_or_address_shows_one(monkeypatch, tmp_path):
+    secret = "postgresql://eva:s3cret@db/mlflow"
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "eva:s3cret")
+    environ = {"EVERGREEN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": secret}
+    settings, places = Settings.from_environment(environ), choose_places(environ, 0, 0)
+    shared = shared_environment(settings, places)
+    assert shared["PREFECT_API_AUTH_STRING"] == "eva:s3cret"
+    parts = table_of_parts(settings, places, 1, datetime.now(UTC))
+    assert {part.name: part.environment for part in parts}["mlflow"]["MLFLOW_BACKEND_STORE_URI"] == secret
+    assert not any("s3cret" in text for part in parts for text in (*part.command, part.address or ""))

@@ -81,6 +81,18 @@ def test_a_run_closes_before_its_worker_is_stopped(part, supervise, tmp_path, un
     assert settled == [{"run-1"}]
 
 
+def test_a_run_whose_worker_is_dead_just_now_can_close_too(part, supervise, tmp_path, until):
+    supervisor, settled = supervise(part("worker", WORKER, WRITES_WHEN_TOLD, runs_flows=True)), []
+    run_until(supervisor, until, (tmp_path / "started-run").exists)
+    worker = supervisor.children[0]
+    worker.process.kill()
+    worker.process.wait()
+    supervisor.step()
+    supervisor.stop(PATIENT, print, settled.append)
+    assert (tmp_path / "ends").read_text() == "run\n"
+    assert settled == [{"run-1"}]
+
+
 @pytest.mark.parametrize(("grace", "hurried"), [(0.2, False), (3600.0, True)], ids=["grace is over", "hurried"])
 def test_a_run_that_does_not_close_is_killed(part, supervise, tmp_path, living, until, grace, hurried):
     supervisor, said = supervise(part("worker", WORKER, DEAF, runs_flows=True)), []

@@ -1,6 +1,7 @@
 """What `evergreen up` shows: a line for whatever changes, and on a terminal a table that stays below the lines."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from rich.console import Console
@@ -44,23 +45,27 @@ class Board:
     def _print(self, *texts: Text) -> None:
         line = Text.assemble((f"{self._now():%H:%M:%S}  ", "dim"), *texts)
         line.rstrip()
-        self._console.print(line, soft_wrap=True)
+        with _gone():
+            self._console.print(line, soft_wrap=True)
 
     def show(self, children: Sequence[Child]) -> None:
         """Draw the table anew where there is a terminal."""
         if self._live is not None:
-            self._live.start()
-            self._live.update(self._table(children), refresh=True)
+            with _gone():
+                self._live.start()
+                self._live.update(self._table(children), refresh=True)
 
     def print_table(self, children: Sequence[Child]) -> None:
         """The table as it is now, among the lines, where no table stays below them."""
         if self._live is None:
-            self._console.print(self._table(children))
+            with _gone():
+                self._console.print(self._table(children))
 
     def close(self) -> None:
         """Leave the lines, and no table."""
         if self._live is not None:
-            self._live.stop()
+            with _gone():
+                self._live.stop()
 
     def _table(self, children: Sequence[Child]) -> Table:
         table = Table("", "state", "address", "process", "since", box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -72,6 +77,11 @@ class Board:
             when = "" if child.begun is None else f"{since:%H:%M:%S}"
             table.add_row(child.part.name, _styled(child.state), Text(child.part.address or ""), who, when)
         return table
+
+
+def _gone() -> suppress:
+    """A terminal that was closed, or a pipe that nobody reads, is no reason not to go on, or not to stop in order."""
+    return suppress(OSError, SystemExit)
 
 
 def _styled(state: State) -> Text:

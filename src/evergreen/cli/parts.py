@@ -70,7 +70,13 @@ def table_of_parts(settings: Settings, places: Places, workers: int, now: dateti
     api = PrefectApi(places.prefect, shared_environment(settings, places).get("PREFECT_API_AUTH_STRING"))
     name = f"up on {platform.node()}"
     work = (*_PYTHON, "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", name)
-    polls = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    manners = {
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # About a minute: a run in the middle of its work outlasts a restart of MLflow's server.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+    }
     return (
         _prefect(places),
         Part(
@@ -91,7 +97,7 @@ def table_of_parts(settings: Settings, places: Places, workers: int, now: dateti
             answers=lambda: _works(api, name, now),
             after=ready,
             runs_flows=True,
-            environment={key: os.environ.get(key, value) for key, value in polls.items()},
+            environment={name: os.environ.get(name, value) for name, value in manners.items()},
         ),
     )
 

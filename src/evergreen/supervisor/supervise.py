@@ -90,8 +90,10 @@ class Supervisor:
         for child in reversed(self.children):
             if child.process is not None:
                 self._enter(child, State.STOPPING)
-                if child.part.runs_flows and (runs := self._close_flows(child.process, haste, say)):
-                    settle(runs)
+            # Also where the worker is dead just now: its runs live on.
+            if child.part.runs_flows and (runs := self._close_flows(child.process, haste, say)):
+                settle(runs)
+            if child.process is not None:
                 self._end(child.process, haste.of(child.part.patience_seconds))
                 child.process = None
                 self._enter(child, State.STOPPED)
@@ -105,10 +107,11 @@ class Supervisor:
         child.enter(state, self._clock())
         self._report(child)
 
-    def _close_flows(self, worker: Process, haste: Haste, say: Say) -> frozenset[str]:
+    def _close_flows(self, worker: Process | None, haste: Haste, say: Say) -> frozenset[str]:
         """Let flow runs end by themselves before their worker does, which would kill them in the middle; their ids."""
         # A worker that is held still takes no new run meanwhile; its pipes hold what the runs still say.
-        tell(worker.pid, signal.SIGSTOP)
+        if worker is not None:
+            tell(worker.pid, signal.SIGSTOP)
         seen: dict[int, str] = {}
 
         def living() -> list[int]:
