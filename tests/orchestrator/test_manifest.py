@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evergreen.drift.alert import EVENT
 from evergreen.errors import SpecError, UserError
+from evergreen.orchestrator.answers import Deployment
+from evergreen.orchestrator.automations import wanted_automations
 from evergreen.orchestrator.deploy import write_manifest
 from evergreen.orchestrator.form import spec_names
 from evergreen.orchestrator.manifest import FILE, MEND, is_in_step, render, to_text
+from evergreen.orchestrator.names import drift_automation, model_resource, retrain_deployment
 from evergreen.orchestrator.plan import FLOWS, FlowPlan, plan, read_specs
 from evergreen.orchestrator.project import find_project
 from evergreen.spec import ModelSpec, load_spec
@@ -118,3 +122,39 @@ def test_a_worker_finds_the_project(tmp_path):
     assert find_project({}, elsewhere) == REPOSITORY, "the checkout that it runs from"
     with pytest.raises(UserError, match="set EVERGREEN_PROJECT on the worker"):
         find_project({"EVERGREEN_PROJECT": str(elsewhere)}, here)
+
+
+@pytest.fixture
+def one_deployed(tiny):
+    name = retrain_deployment("tiny")
+    return {"tiny": tiny()}, {name: Deployment("4711", name, False, {}, (), "READY", "evergreen")}
+
+
+def test_the_automation_waits_for_the_event_that_alerts_are(one_deployed):
+    ((name, automation),) = wanted_automations(REPOSITORY, *one_deployed).items()
+    assert name == drift_automation("tiny")
+    trigger, (action,) = automation["trigger"], automation["actions"]
+    assert trigger["expect"] == [EVENT]
+    assert trigger["match"] == {"prefect.resource.id": model_resource("tiny")}
+    assert action["deployment_id"] == "4711"
+    assert {key: action["parameters"][key] for key in ("model", "reason")} == {"model": "tiny", "reason": "drift"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: ${automation}\ndescription: ${nothing}\n", "'nothing' cannot be filled in; there are: automation"),
+        ("name: mine\n", r"called \$\{automation\}"),
+        ("name: [\n", "is not valid YAML"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_named(tmp_path, one_deployed, text, message):
+    (tmp_path / "deployments" / "automations").mkdir(parents=True)
+    (tmp_path / "deployments" / "automations" / "odd.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"odd\.yaml: .*{message}"):
+        wanted_automations(tmp_path, *one_deployed)
+
+
+def test_templates_that_are_gone_are_no_wish_for_nothing(tmp_path, one_deployed):
+    with pytest.raises(UserError, match="is missing"):
+        wanted_automations(tmp_path, *one_deployed)

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from evergreen.drift.alert import EVENT
 from evergreen.errors import UserError
 from evergreen.orchestrator.api import Automation, Deployment, PrefectApi
 from evergreen.orchestrator.names import automated_model, drift_automation, model_resource, retrain_deployment
@@ -61,7 +60,6 @@ def _values(name: str, spec: ModelSpec, deployment: Deployment) -> dict[str, str
         "automation": drift_automation(spec.model),
         "model": spec.model,
         "spec": name,
-        "event": EVENT,
         "resource": model_resource(spec.model),
         "deployment_id": deployment.id,
     }
