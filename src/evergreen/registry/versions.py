@@ -12,6 +12,7 @@ from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served
 from evergreen.registry.handles import Champion, LoggedModel, Registered
 from evergreen.registry.tracking import Tracking
+from evergreen.store.ledger import Ledger
 from evergreen.store.lock import exclusive
 from evergreen.store.pins import Pins
 from evergreen.store.turn import in_turn
@@ -100,17 +101,26 @@ class Registry:
         with answering(self.tracking.uri):
             return tuple(int(version.version) for version in self._versions(model))
 
-    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
+    def promote(
+        self,
+        model: str,
+        version: int,
+        expected_champion: int | None,
+        *,
+        despite_pin: bool = False,
+        fence: int | None = None,
+    ) -> None:
         """Make a version champion and keep the old one behind `previous`.
 
-        Raises StaleChampion if the champion is not the expected one, and PinnedChampion if it is pinned, unless that
-        is not to matter. A version that is champion already is left so.
+        Raises StaleChampion if the champion is not the expected one, or, with a `fence`, reigns under another number,
+        and PinnedChampion if it is pinned, unless that is not to matter. A version that is champion already is left so.
         """
         with self._turn(model), answering(self.tracking.uri):
             aliases = self._aliases(model)
             current = aliases.get(CHAMPION)
             if current != version:
                 _expect(model, current, expected_champion)
+                self._require_reign(model, fence)
                 if not despite_pin:
                     self._require_unpinned(model)
                 # `previous` first: once `champion` is set, everything is.
@@ -139,6 +149,11 @@ class Registry:
     @property
     def _client(self) -> Any:
         return self.tracking.client
+
+    def _require_reign(self, model: str, fence: int | None) -> None:
+        """A champion that left and came back is the one that was expected, and not the one that was measured."""
+        if self.store is not None and fence is not None and Ledger(self.store).fence(model) != fence:
+            raise StaleChampion(f"{model}: another version was champion meanwhile; run again, to be measured anew")
 
     def _require_unpinned(self, model: str) -> None:
         if self.store is not None and (pinned := said_of_pin(self.store, model)):

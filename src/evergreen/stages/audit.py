@@ -12,7 +12,7 @@ from evergreen.registry.versions import PREVIOUS, Registry
 from evergreen.settings import Settings
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.settle import find_stranger
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Intention, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.turn import holder
 
@@ -61,7 +61,7 @@ def audit(settings: Settings, model: str | None = None) -> Audit:
         problems += _runs(settings, name)
         for number in registry.versions(name):
             artifacts += 1
-            problems += _version(registry.version(name, number), entries, settings)
+            problems += _version(registry.version(name, number), entries, ledger.intended(name), settings)
         problems += _gone(ledger, registry, name)
     return Audit(tuple(problems), len(models), decisions, artifacts)
 
@@ -88,15 +88,19 @@ def _runs(settings: Settings, model: str) -> Iterator[Problem]:
         yield Problem(model, what, f"evergreen reconcile {model}, or the next run, closes them")
 
 
-def _version(found: Champion, entries: tuple[LedgerEntry, ...], settings: Settings) -> Iterator[Problem]:
+def _version(
+    found: Champion, entries: tuple[LedgerEntry, ...], intended: tuple[Intention, ...], settings: Settings
+) -> Iterator[Problem]:
     from evergreen.registry.model import load
 
     name = f"version {found.version}"
-    known = {entry.model_digest for entry in entries if entry.version == found.version}
-    if not known:
-        yield Problem(
-            found.model, f"{name} is in the registry and no decision speaks of it", "nothing loads it; delete it"
-        )
+    known = {entry.model_digest for entry in entries if entry.version in (found.version, None)}
+    if any(intention.training_key == found.tags.get(tag.TRAINING_KEY) for intention in intended):
+        # Registered, and its run died before it decided.
+        known.add(found.digest)
+    if not known & {found.digest} and not any(entry.version == found.version for entry in entries):
+        what = f"{name} is in the registry and no decision speaks of it"
+        yield Problem(found.model, what, "nothing loads it; delete it")
         return
     if found.digest not in known:
         yield Problem(found.model, f"{name} names another artifact than the ledger does", _RESTORE)

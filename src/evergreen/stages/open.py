@@ -30,12 +30,14 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
             log.warning("reconcile   %s", line)
     elif stranger := find_stranger(ledger, registry, spec.model):
         log.warning("reconcile   %s", stranger)
+    # Before the champion: what is crowned in between makes the fence too low, and the promotion stale.
+    fence = ledger.fence(spec.model)
     champion = registry.champion(spec.model)
     if champion is not None:
         champion = fetch_reference(tracking, champion, settings.home / "champions")
     known = f"champion is version {champion.version}" if champion else "no champion yet"
     log.info("open        %s as of %s, %s", spec.model, f"{request.as_of:%Y-%m-%d %H:%M}", known)
-    return Run(request, spec, champion, origin)
+    return Run(request, spec, champion, origin, fence)
 
 
 def read_spec(name: str, settings: Settings) -> ModelSpec:

@@ -15,22 +15,26 @@ from evergreen.stages.describe import describe
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.stages.track import provenance
-from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.entry import Cause, Intention, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.reconcile import withdrawn
 
 log = logging.getLogger("evergreen.promote")
 
 
-def register(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
-    """Register what passed its gate, whether it is promoted at once or waits for a person. A dry run does not."""
+def register(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> Evidence:
+    """Register what passed its gate, whether it is promoted at once or waits for a person. A dry run does not.
+
+    What is intended is written to the ledger first: a version that nobody came to decide on is known by it.
+    """
     if job.run.request.dry_run:
         return evidence
     run_id, candidate = reached(job.tracking).run_id, _candidate(job, evidence)
+    intention = Ledger(settings.store_url).intend(_intention(job, evidence, now))
     registry = registry_of(settings)
     version = registry.register(job.spec.model, run_id, candidate.logged, candidate.tags, candidate.card)
     log.info("register    %s version %d", version.model, version.version)
-    return evidence.add(registered=version)
+    return evidence.add(registered=version, intention=intention.id)
 
 
 def smoke(evidence: Evidence, settings: Settings) -> Evidence:
@@ -70,7 +74,9 @@ def promote(entry: LedgerEntry | None, settings: Settings, now: datetime) -> Non
     by_hand = entry.cause is Cause.ROLLBACK
     try:
         # A crash between the alias and the history is finished by reconcile() at the start of the next run.
-        registry_of(settings).promote(entry.model, version, entry.champion_before, despite_pin=by_hand)
+        registry_of(settings).promote(
+            entry.model, version, entry.champion_before, despite_pin=by_hand, fence=entry.fence
+        )
     except (StaleChampion, PinnedChampion) as error:
         ledger.record(withdrawn(entry, str(error), now))
         raise
@@ -104,6 +110,21 @@ def _entry(job: Job, evidence: Evidence, now: datetime) -> LedgerEntry:
         champion_before=before,
         champion_after=version if decision.kind is DecisionKind.PROMOTE else before,
         model_digest=artifact.digest if artifact else None,
+        fence=run.fence,
+        intention=evidence.intention,
+    )
+
+
+def _intention(job: Job, evidence: Evidence, now: datetime) -> Intention:
+    champion, logged = job.run.champion, reached(evidence.logged)
+    return Intention(
+        model=job.spec.model,
+        training_key=job.key,
+        mlflow_run=reached(job.tracking).run_id,
+        model_digest=logged.digest,
+        champion_before=champion.version if champion else None,
+        fence=job.run.fence,
+        at=now,
     )
 
 

@@ -65,7 +65,8 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     if target.pin:
         # Before the alias: a rollback that is to last must not be overtaken by a run between the two.
         pin(model, by, why, settings, now)
-    entry = ledger.record(_entry(reign, current, check, (by, why), now, target.at))
+    decision = _entry(reign, current, check, (by, why), now, target.at)
+    entry = ledger.record(replace(decision, fence=ledger.fence(model)))
     log.info("ledger      decision %s: %s", entry.id, entry.reasons[0])
     try:
         promote(entry, settings, now)
@@ -152,6 +153,7 @@ def _entry(
         version=reign.version,
         champion_before=current,
         champion_after=reign.version,
+        intention=None,
     )
 
 

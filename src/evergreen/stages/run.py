@@ -57,12 +57,16 @@ class Origin:
 
 @dataclass(frozen=True)
 class Run:
-    """The question of a run. `champion` is the one the challenger is measured against; None on the first run."""
+    """The question of a run. `champion` is the one the challenger is measured against; None on the first run.
+
+    `fence` is the number of its reign: a champion that left and came back since has another one.
+    """
 
     request: Request
     spec: ModelSpec
     champion: Champion | None
     origin: Origin
+    fence: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Evidence:
     evaluation: Evaluation | None = None
     decision: Decision | None = None
     registered: Registered | None = None
+    intention: int | None = None
 
     def add(self, **parts: Any) -> "Evidence":
         """The same evidence with more of it."""

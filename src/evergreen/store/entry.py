@@ -26,7 +26,8 @@ class LedgerEntry:
     champion stayed. Times are aware, in UTC: `as_of` is what the run looked from, `decided_at` when it decided.
     `model_digest` is the digest of the model artifact that is decided on: of `version` where there is one, and nothing
     else is loaded under that version. `resolves` is the held decision that this one answers; a decision is answered
-    once.
+    once. `fence` is the number of the reign that the challenger was measured against (see Ledger.fence), `intention`
+    what was written before its version was registered.
     """
 
     model: str
@@ -50,6 +51,25 @@ class LedgerEntry:
     model_digest: str | None = None
     cause: Cause = Cause.RUN
     resolves: int | None = None
+    fence: int | None = None
+    intention: int | None = None
+
+
+@dataclass(frozen=True)
+class Intention:
+    """What is about to be registered, written before it is: a version that nobody decided on yet is known by it.
+
+    `champion_before` and `fence` are the champion that the challenger was measured against and the number of its reign.
+    """
+
+    model: str
+    training_key: str
+    mlflow_run: str
+    model_digest: str
+    champion_before: int | None
+    fence: int
+    at: datetime
+    id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The ledger: every decision, written once; and which version was champion since when."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,10 @@ from evergreen.gate.decision import DecisionKind
 from evergreen.store.announce import fact_of_crown, fact_of_decision
 from evergreen.store.chain import append, hold_end
 from evergreen.store.database import answering, open_engine, prepare, writing
-from evergreen.store.entry import Crown, LedgerEntry
+from evergreen.store.entry import Crown, Intention, LedgerEntry
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
-from evergreen.store.tables import champions, decisions
+from evergreen.store.tables import champions, decisions, intentions
 from evergreen.store.verify import problems
 
 
@@ -109,6 +109,31 @@ class Ledger:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(connection.execute(query).scalars())
 
+    def fence(self, model: str) -> int:
+        """The number of the present reign: it grows with every champion of the model, and is 0 before the first.
+
+        A version that was champion, left and came back reigns under another number.
+        """
+        query = sa.select(sa.func.max(champions.c.id)).where(champions.c.model == model)
+        with answering(self.url), self._engine.connect() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def intend(self, intention: Intention) -> Intention:
+        """Write down what is about to be registered. An equal training that nobody decided on yet is the same one."""
+        with answering(self.url), writing(self._engine) as connection:
+            for known in _open_intentions(connection, intention.model):
+                if _is_same(known, intention):
+                    return known
+            values = {name: value for name, value in asdict(intention).items() if name != "id"}
+            written = connection.execute(sa.insert(intentions).values(values))
+            assert written.inserted_primary_key is not None
+            return replace(intention, id=int(written.inserted_primary_key[0]))
+
+    def intended(self, model: str) -> tuple[Intention, ...]:
+        """Intentions on a model that no decision followed, oldest first: of a run at work, or of one that died."""
+        with answering(self.url), self._engine.connect() as connection:
+            return _open_intentions(connection, model)
+
     def crown(self, decision_id: int, model: str, version: int, at: datetime) -> None:
         """Append to the champion history that this decision took effect. Twice is once; the first moment stays.
 
@@ -159,6 +184,17 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
+
+
+def _open_intentions(connection: sa.Connection, model: str) -> tuple[Intention, ...]:
+    c = intentions.c
+    decided = sa.exists().where(decisions.c.intention == c.id)
+    query = sa.select(intentions).where((c.model == model) & ~decided).order_by(c.id)
+    return tuple(Intention(**row) for row in connection.execute(query).mappings())
+
+
+def _is_same(known: Intention, asked: Intention) -> bool:
+    return (known.training_key, known.fence) == (asked.training_key, asked.fence)
 
 
 def _promotion(connection: sa.Connection, decision_id: int, model: str, version: int) -> LedgerEntry:

@@ -55,7 +55,7 @@ def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetim
         # The alias was moved right after the decision: that is since when the version was served.
         ledger.crown(decision, entry.model, version, entry.decided_at)
         return f"decision {decision} is finished: version {version} of {entry.model} was champion already"
-    problem = _why_not(registry, entry, version, current)
+    problem = _why_not(registry, entry, version, current) or _why_late(ledger, entry)
     if problem is not None:
         ledger.record(withdrawn(entry, problem, now))
         return f"decision {decision} is withdrawn: {problem}"
@@ -77,3 +77,9 @@ def _why_not(registry: Promoter, entry: LedgerEntry, version: int, current: int 
     if version not in registry.versions(entry.model):
         return f"version {version} of {entry.model} is gone from the registry"
     return None
+
+
+def _why_late(ledger: Ledger, entry: LedgerEntry) -> str | None:
+    if entry.fence is None or ledger.fence(entry.model) == entry.fence:
+        return None
+    return f"another version of {entry.model} was champion since it was measured"

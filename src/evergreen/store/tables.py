@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -67,6 +67,8 @@ decisions = sa.Table(
     sa.Column("cause", sa.Text, nullable=False, server_default="run"),
     sa.Column("resolves", sa.Integer, sa.ForeignKey("decisions.id")),
     _chain(),
+    sa.Column("fence", sa.Integer),
+    sa.Column("intention", sa.Integer, sa.ForeignKey("intentions.id")),
     sa.Index("decisions_by_model", "model", "id"),
     sa.Index("decisions_by_training_key", "model", "training_key"),
     sa.Index("decisions_by_resolved", "resolves", unique=True),
@@ -83,6 +85,21 @@ champions = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     _chain(),
     sa.Index("champions_by_model", "model", "at"),
+    sqlite_autoincrement=True,
+)
+
+intentions = sa.Table(
+    "intentions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("training_key", sa.Text, nullable=False),
+    sa.Column("mlflow_run", sa.Text, nullable=False),
+    sa.Column("model_digest", sa.Text, nullable=False),
+    sa.Column("champion_before", sa.Integer),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index("intentions_by_model", "model", "training_key"),
     sqlite_autoincrement=True,
 )
 
