@@ -10,7 +10,7 @@ import pytest
 
 from evergreen.errors import UserError
 from evergreen.supervisor.claim import claim, end_leftovers
-from evergreen.supervisor.logs import bound_log, last_lines
+from evergreen.supervisor.logs import START, bound_log, last_lines
 from evergreen.supervisor.ports import holder, require_port
 from evergreen.supervisor.processes import MARK, end
 from evergreen.supervisor.state import UpState, write_state
@@ -127,3 +127,6 @@ def test_the_last_lines_of_a_log(tmp_path):
     assert last_lines(log) == ()
     log.write_text("".join(f"line {number}\n\n" for number in range(10_000)))
     assert last_lines(log, 2) == ("line 9998", "line 9999")
+    with log.open("a") as file:
+        file.write(f"{START}\nno such database\n")
+    assert last_lines(log) == ("no such database",)

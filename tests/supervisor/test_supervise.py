@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from evergreen.errors import UnavailableError
+from evergreen.supervisor.logs import START
 from evergreen.supervisor.part import Part, State
 from evergreen.supervisor.supervise import Haste
 
@@ -151,8 +152,10 @@ def test_a_server_of_somebody_else_that_is_down_is_named(supervise):
 
 def test_a_vital_job_that_fails_stops_the_start_and_another_one_does_not(part, supervise, until):
     for vital in (False, True):
-        supervisor = supervise(part("job", "raise SystemExit('broken')", once=True, vital=vital))
+        job = part("job", "raise SystemExit('broken')", once=True, vital=vital)
+        supervisor = supervise(job, part("next", "", once=True, after=("job",)))
         run_until(supervisor, until, lambda job=supervisor.children[0]: job.state is State.FAILED)
+        assert (supervisor.children[1].state is State.WAITING) is vital
         if vital:
             with pytest.raises(UnavailableError, match="broken"):
                 supervisor.require_start(60)
@@ -164,6 +167,7 @@ SUPERVISOR = """
 import os, sys, time
 from pathlib import Path
 from evergreen.supervisor.launch import Launch
+from evergreen.supervisor.logs import START
 from evergreen.supervisor.part import Part
 from evergreen.supervisor.supervise import Supervisor
 folder, mark, worker, run = Path(sys.argv[1]), *sys.argv[2:]
@@ -219,4 +223,5 @@ def test_what_children_say_is_in_their_logs_and_secrets_are_only_inherited(part,
     talks = part("talks", code, environment={"TOKEN": "s3cret"})
     assert launch.spawn(talks).wait() == 0
     assert launch.spawn(talks).wait() == 0
-    assert sorted(launch.log(talks).read_text().split()) == sorted(["hello", "6", "problem"] * 2)
+    said = launch.log(talks).read_text().split(START)
+    assert [sorted(part.split()) for part in said] == [[], *[["6", "hello", "problem"]] * 2]

@@ -9,7 +9,7 @@ from evergreen.cli.console import open_console, shorten
 from evergreen.cli.up import START_SECONDS, Wishes
 from evergreen.errors import UnavailableError
 from evergreen.settings import Settings
-from evergreen.supervisor.logs import bound_log, last_lines
+from evergreen.supervisor.logs import START, bound_log, last_lines
 from evergreen.supervisor.state import UpState, read_state, up_folder
 
 _PAUSE_SECONDS = 0.2
@@ -23,7 +23,8 @@ def start_detached(wishes: Wishes, settings: Settings) -> UpState:
     log = up_folder(settings.home) / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     bound_log(log)
-    with log.open("ab") as output:
+    with log.open("ab", buffering=0) as output:
+        output.write(f"{START}\n".encode())
         process = subprocess.Popen(
             [sys.executable, "-m", "evergreen.cli.main", "up", *_options(wishes)],
             stdin=subprocess.DEVNULL,

@@ -75,7 +75,7 @@ class Child:
         # What it started and left behind may hold its port.
         tell(process.pid, signal.SIGKILL, group=True)
         if self.part.once:
-            self.was_ready = True
+            self.was_ready = code == 0 or not self.part.vital
             self.enter(State.DONE if code == 0 else State.FAILED, now, "" if code == 0 else _ending(code))
             return
         self.deaths = 1 if now - self._started >= STEADY_SECONDS else self.deaths + 1

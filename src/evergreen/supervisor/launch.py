@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evergreen.supervisor.logs import bound_log
+from evergreen.supervisor.logs import START, bound_log
 from evergreen.supervisor.part import Part
 from evergreen.supervisor.processes import MARK, Process, birth
 
@@ -29,7 +29,8 @@ class Launch:
         log = self.log(part)
         log.parent.mkdir(parents=True, exist_ok=True)
         bound_log(log)
-        with log.open("ab") as output:
+        with log.open("ab", buffering=0) as output:
+            output.write(f"{START}\n".encode())
             return subprocess.Popen(
                 part.command,
                 cwd=self.project,

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 MOST_BYTES = 5_000_000
+START = "--- started ---"
 _LAST_BYTES = 20_000
 
 
@@ -16,10 +17,11 @@ def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 def last_lines(path: Path, count: int = 15) -> tuple[str, ...]:
-    """The end of a log, without empty lines; none where there is no log."""
+    """The end of a log since the last start in it, without empty lines; none where there is no log."""
     if not path.exists():
         return ()
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _LAST_BYTES))
         text = file.read().decode(errors="replace")
-    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
+    lines = [line.rstrip() for line in text.rpartition(f"{START}\n")[2].splitlines()]
+    return tuple(line for line in lines if line)[-count:]
