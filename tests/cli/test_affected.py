@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
-from evergreen.cli.affected import affected_specs, changed_files
+from evergreen.cli.affected import affected, affected_specs, changed_files
 from evergreen.errors import UserError
+from tests.conftest import tiny_spec
 
 SPECS = ["churn", "flights", "houses"]
 
@@ -74,12 +77,26 @@ def test_a_commit_that_is_not_there_is_one_message(clone):
         changed_files("0123abc", folder)
 
 
-def test_the_command_answers_with_json_and_every_spec_where_nothing_is_compared(clone, monkeypatch, capsys):
-    from evergreen.cli.affected import affected
-
+@pytest.fixture
+def specs(clone, monkeypatch):
     folder, git = clone
+    for spec, active in (("churn", True), ("houses", False)):
+        values = {**tiny_spec(spec), "schedule": {"active": active}}
+        (folder / "configs" / f"{spec}.yaml").write_text(yaml.safe_dump(values))
+    git("commit", "-qam", "specs")
     monkeypatch.chdir(folder)
     monkeypatch.delenv("EVERGREEN_CONFIGS", raising=False)
-    affected(None)
-    affected(git("rev-parse", "HEAD"))
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [["churn", "houses"], []]
+    return git("rev-parse", "HEAD~1"), git("rev-parse", "HEAD")
+
+
+def test_the_command_answers_with_json_and_leaves_out_what_is_not_retrained_by_itself(specs, capsys):
+    before, now = specs
+    for since in (None, before, now):
+        affected(since)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [["churn"], ["churn"], []]
+
+
+def test_a_spec_that_is_none_is_an_error_and_not_left_out(specs):
+    Path("configs/maples.yaml").write_text("model: maples\n")
+    with pytest.raises(UserError, match="maples"):
+        affected(None)

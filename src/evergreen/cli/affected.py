@@ -25,9 +25,14 @@ def affected(
         str | None, typer.Option(metavar="COMMIT", help="What changed since then; every spec without it.")
     ] = None,
 ) -> None:
-    """Specs that a change may give other models, as a JSON list: for a matrix of jobs."""
+    """Specs that a change may give other models, as a JSON list: for a matrix of jobs.
+
+    A spec whose schedule is not active is not retrained by itself, and is left out.
+    """
+    from evergreen.spec import load_spec
+
     configs, project = Settings.from_environment().configs, Path.cwd()
-    specs = sorted(path.stem for path in configs.glob("*.yaml"))
+    specs = sorted(path.stem for path in configs.glob("*.yaml") if load_spec(path).schedule.active)
     if since is not None:
         folder = configs.relative_to(project).as_posix() if configs.is_relative_to(project) else ""
         specs = affected_specs(changed_files(since, project), specs, folder)
