@@ -26,7 +26,8 @@ def local_dask(workers: int) -> Iterator[str]:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        # Its pages are served even without a dashboard: here on a port that nobody else wants.
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     ) as cluster:
         yield cluster.scheduler_address
@@ -64,8 +65,9 @@ def wait_dask(future: Any) -> None:
         except Exception as lost:
             raise _given_up(lost) from None
         else:
-            if error is not None:
-                raise _given_up(error)
+            if error is not None or future.status != "finished":
+                # Without a scheduler futures are lost, which is no error to Dask.
+                raise _given_up(error or ConnectionError("its scheduler is gone"))
             return
 
 
