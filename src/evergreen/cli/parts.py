@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from evergreen.address import redacted
 from evergreen.cli.launch import defaults
@@ -58,7 +59,13 @@ def shared_environment(settings: Settings, places: Places) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": places.mlflow,
     }
     # Children write to logs, not to the terminal.
-    quiet = {**defaults(settings), "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"}
+    # The worker runs flows of the folder that we are in: whoever starts us elsewhere may leave another one in PWD.
+    quiet = {
+        "EVERGREEN_PROJECT": str(Path.cwd()),
+        **defaults(settings),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
+        "PYTHONUNBUFFERED": "1",
+    }
     password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
     known = {"PREFECT_API_AUTH_STRING": password} if password else {}
     return {**quiet, **known, **os.environ, **forced}
