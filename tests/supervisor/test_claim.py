@@ -77,6 +77,13 @@ def test_what_killed_supervisors_of_this_home_have_left_is_ended_and_nothing_els
         theirs.wait()
 
 
+def test_who_asks_is_not_among_the_marked(tmp_path):
+    code = f"from evergreen.supervisor.processes import marked_processes as m; print({str(tmp_path)!r} in str(m()))"
+    environment = {**os.environ, MARK: f"1/2@{tmp_path}"}
+    asked = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert asked.stdout == "False\n"
+
+
 def test_who_ends_when_asked_is_not_killed_and_who_does_not_is():
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
     polite = "print(1, flush=True); import signal; signal.pause()"

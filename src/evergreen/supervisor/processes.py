@@ -72,8 +72,8 @@ class Marked:
 
 
 def marked_processes() -> tuple[Marked, ...]:
-    """All of them, of this user; none where the system has no /proc."""
-    found = (_marked(folder) for folder in Path("/proc").glob("[0-9]*"))
+    """All of them, of this user, but the one that asks; none where the system has no /proc."""
+    found = (_marked(folder) for folder in Path("/proc").glob("[0-9]*") if folder.name != str(os.getpid()))
     return tuple(process for process in found if process)
 
 
