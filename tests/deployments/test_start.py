@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from evergreen.orchestrator.answers import FlowRun
+from evergreen.orchestrator.api import PrefectApi
 from tests.deployments.objects import Objects, serve_objects
 from tests.deployments.shipped import BASE, DEPLOYMENTS, REPOSITORY, filled, secrets, stages
 from tests.postgres import Cluster, postgres
@@ -210,19 +212,28 @@ def test_mlflow_runs_few_processes(stack):
     assert "job" not in stack.log("mlflow").lower()
 
 
-def test_a_team_starts_in_the_order_of_compose_and_retrains(stack, tmp_path):
+def test_a_team_starts_in_the_order_of_compose_and_retrains(stack):
     stack.once("migrate")
-    said = stack.once("deploy")
-    assert "retrain/penguins" in said or "penguins" in said
+    assert "penguins" in stack.once("deploy")
+    assert "Traceback" not in stack.once("tend", ["evergreen", "tend"])
+    api = PrefectApi(f"http://127.0.0.1:{stack.prefect}/api", PASSWORDS["PREFECT_AUTH"])
+    deployment = api.deployment("retrain/penguins")
+    assert deployment is not None
+    run = api.create_run(deployment.id, {"model": "penguins"}, "the first run of a team")
     with stack.started("worker") as worker:
-        wait_for(lambda: well(f"http://127.0.0.1:{stack.health}/health"), worker, 120)
-    stack.once("worker", ["evergreen", "run", "penguins"])
-    snapshots = [key for key in stack.objects.stored if key.startswith("evergreen/snapshots/")]
-    assert len(snapshots) == 1
+        wait_for(lambda: well(f"http://127.0.0.1:{stack.health}/health"), worker, 180)
+        ended = wait_for(lambda: finished(api, deployment.id, run.id), worker, 600)
+    assert ended.state_type == "COMPLETED", ended.message + stack.log("worker")
+    assert len([key for key in stack.objects.stored if key.startswith("evergreen/snapshots/")]) == 1
     password = SERVICES["worker"]["environment"]["PGPASSWORD"]
     kinds = psql(stack.cluster, "evergreen", "evergreen", "-c", "SELECT kind FROM decisions", PGPASSWORD=password)
     assert kinds.stdout.strip() == "PROMOTE", kinds.stderr
     assert "penguins" in stack.once("worker", ["evergreen", "status"])
+
+
+def finished(api: PrefectApi, deployment: str, run: str) -> FlowRun | None:
+    (found,) = [one for one in api.flow_runs(deployment_ids=(deployment,)) if one.id == run]
+    return found if found.state_type in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
 
 def test_the_pool_for_kubernetes_is_one_to_the_server(stack):
