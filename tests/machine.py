@@ -77,9 +77,9 @@ def evergreen(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
 def running_project(folder: Path, *options: str, more: Mapping[str, str] | None = None) -> Iterator[Machine]:
     """`evergreen up` for a folder with configs/ and tables, from when all is up until the block ends.
 
-    The repository's flows and tasks are copied beside them. `more` is environment.
+    The repository's flows, tasks and automations are copied beside them. `more` is environment.
     """
-    for name in ("flows", "tasks"):
+    for name in ("flows", "tasks", "deployments/automations"):
         shutil.copytree(
             REPOSITORY / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )

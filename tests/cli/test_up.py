@@ -44,6 +44,7 @@ def test_everything_starts_survives_a_kill_stops_and_is_there_again(folder):
     with running_project(folder) as machine:
         before = machine.state
         assert httpx.get(before.prefect_ui).status_code == httpx.get(before.mlflow_ui).status_code == 200
+        assert "failed" not in machine.said
         assert set(before.children) == {"prefect", "mlflow", "tend", "worker"}
         deployment = machine.api.deployment(RETRAIN)
 
