@@ -37,7 +37,7 @@ def approve(decision_id: int, by: str, why: str, settings: Settings, now: dateti
     if (given := _given(held, said, ledger)) is not None:
         return given
     require_pending(held, ledger)
-    require_promotable(held, registry)
+    require_promotable(held, registry, ledger)
     registered = register_held(held, tracking, registry)
     check = smoke_test(tracking, registered.uri, registered.digest)
     log.info("smoke test  %s: %s", check.outcome, check.why)

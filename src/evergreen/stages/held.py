@@ -38,15 +38,19 @@ def require_pending(held: LedgerEntry, ledger: Ledger) -> None:
     raise UserError(f"decision {held.id} was overtaken by {by}, which knew newer data; answer that one, or: {again}")
 
 
-def require_promotable(held: LedgerEntry, registry: Registry) -> None:
-    """Raise StaleChampion unless the champion is the one that was compared with, PinnedChampion where it is pinned."""
+def require_promotable(held: LedgerEntry, registry: Registry, ledger: Ledger) -> None:
+    """Raise StaleChampion unless the champion is the one that was compared with, and has been it ever since, and
+    PinnedChampion where it is pinned.
+    """
     current = registry.champion_version(held.model)
+    then, anew = _name(held.champion_before), f"Measure it anew: evergreen run {held.model} --force"
     if current != held.champion_before:
-        then, now = _name(held.champion_before), _name(current)
         raise StaleChampion(
-            f"decision {held.id} compared its challenger with {then}, but {now} is champion of {held.model} now: "
-            f"nobody knows which of the two is better. Measure it anew: evergreen run {held.model} --force"
+            f"decision {held.id} compared its challenger with {then}, but {_name(current)} is champion of {held.model} "
+            f"now: nobody knows which of the two is better. {anew}"
         )
+    if held.fence not in (None, ledger.fence(held.model)):
+        raise StaleChampion(f"the champion of {held.model} has changed since decision {held.id}, and back. {anew}")
     if registry.store is not None and (pinned := said_of_pin(registry.store, held.model)):
         raise PinnedChampion(f"{pinned}. To approve decision {held.id}, first: evergreen unpin {held.model} --why …")
 

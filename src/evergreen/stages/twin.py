@@ -51,6 +51,7 @@ def _rejected(entry: LedgerEntry) -> str:
 
 def _held(entry: LedgerEntry, ledger: Ledger) -> str | None:
     # A promotion that was withdrawn is tried again; a challenger that nobody can approve any more is asked for anew.
-    if entry.cause is Cause.RECONCILE or entry.id not in [e.id for e in ledger.pending(entry.model)]:
+    stale = entry.cause is Cause.RECONCILE or entry.fence not in (None, ledger.fence(entry.model))
+    if stale or entry.id not in [e.id for e in ledger.pending(entry.model)]:
         return None
     return f"{_SAME} were decided on before: decision {entry.id} waits for a person; evergreen approve {entry.id}"
