@@ -13,7 +13,6 @@ from evergreen.orchestrator.names import POOL, TAG
 from evergreen.orchestrator.plan import SLUG, Planned, flows_of, plan, read_specs
 
 _CONFLICT = 409
-_LAST_LINES = 12
 
 
 class DeploymentError(EvergreenError):
@@ -75,8 +74,10 @@ def _run_prefect(project: Path, environment: Mapping[str, str]) -> None:
         command, cwd=project, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
-        raise DeploymentError("prefect deploy failed:\n" + "\n".join(said[-_LAST_LINES:]))
+        said = (done.stdout + done.stderr).decode(errors="replace").split("\n")
+        # Its last line is the reason, under a traceback or not.
+        why = next((line.strip() for line in reversed(said) if line.strip()), f"exit code {done.returncode}")
+        raise DeploymentError(f"prefect deploy failed: {why} (prefect --no-prompt deploy --all tells more)")
 
 
 def _pause_again(api: PrefectApi, before: Mapping[str, Deployment]) -> Iterator[str]:
