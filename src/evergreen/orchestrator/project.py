@@ -1,6 +1,5 @@
 """Where a worker finds the code of the flows: the step that a deployment starts with."""
 
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -20,8 +19,6 @@ def enter_project() -> dict[str, str]:
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
     os.chdir(project)
-    # Prefect sends what these loggers say to the run's page, and leaves their level at warnings.
-    logging.getLogger("evergreen").setLevel(logging.INFO)
     return {"directory": str(project)}
 
 
