@@ -1,85 +1,198 @@
-"""Take the README's pictures anew: the report, the Prefect run and the MLflow run of the newest demo.
+"""Take the pictures of the guides anew: runs of `flights` under a real `evergreen up`, seen through Chromium.
 
-Run `make demo` first; needs Chromium. Servers are started on loopback over the embedded state and stopped again.
+Takes some minutes, and needs Chromium and an otherwise unused home: `python docs/screenshots.py [HOME]`. A home that
+has its runs already is looked at as it is; without one, a temporary folder is used and removed.
 """
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
+from browser import Page, browser
+
+from evergreen.orchestrator.api import FlowRun, PrefectApi
+from evergreen.orchestrator.names import drift_automation, retrain_deployment
 from evergreen.settings import Settings
 from evergreen.store.ledger import Ledger
+from evergreen.supervisor.state import UpState, read_state
 
 IMAGES = Path(__file__).parent / "images"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
-OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-BIN = Path(sys.executable).parent
+MODEL = "flights"
+# There is no champion in March; in June the challenger has to hold its own.
+MOMENTS = ("2013-03-04T00:00:00Z", "2013-06-03T00:00:00Z")
+_EVERGREEN = (sys.executable, "-m", "evergreen.cli.main")
+_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What runs, and the run that the pictures are of, with its artifacts by the end of their keys."""
+
+    up: UpState
+    api: PrefectApi
+    run: FlowRun
+    artifacts: dict[str, str]
+    version: int
+    report: Path
 
 
 def main() -> None:
     """Write one PNG a page into docs/images."""
-    if CHROMIUM is None:
-        sys.exit("no Chromium found; on Debian: apt-get install chromium")
-    settings = Settings.from_environment()
-    entries = [e for e in Ledger(settings.store_url).entries("flights") if e.mlflow_run and e.flow_run]
-    if not entries:
-        sys.exit("the ledger has no run of flights; run `make demo` first")
-    entry = entries[0]
-    report = next((settings.reports / "flights").glob(f"*-{str(entry.mlflow_run)[:8]}")) / "report.html"
-    shoot(report.as_uri(), "report.png", (1100, 1500))
-    prefect_home = {"PREFECT_HOME": str(settings.home / "prefect"), "PREFECT_UI_API_URL": "/api"}
-    command = [str(BIN / "prefect"), "server", "start", "--port"]
-    with serving(command, prefect_home) as url:
-        shoot(f"{url}/runs/flow-run/{entry.flow_run}?tab=Artifacts", "prefect.png", (1400, 950), seconds=25)
-    command = [str(BIN / "mlflow"), "server", "--backend-store-uri", settings.tracking_uri, "--workers", "1", "--port"]
-    with serving(command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}) as url:
-        shoot(f"{url}/#/models/flights/versions/{entry.version}", "mlflow.png", (1400, 1000), seconds=25)
-
-
-def shoot(url: str, name: str, size: tuple[int, int], seconds: int = 5) -> None:
-    """One page into one PNG; `seconds` of the page's own time are given to its scripts."""
-    with tempfile.TemporaryDirectory() as profile:
-        window, budget = f"--window-size={size[0]},{size[1]}", f"--virtual-time-budget={seconds * 1000}"
-        options = [*QUIET, *OFFLINE, window, budget, f"--user-data-dir={profile}", f"--screenshot={IMAGES / name}"]
-        subprocess.run([str(CHROMIUM), *options, url], check=True, capture_output=True, timeout=180)
-    print(f"docs/images/{name}")
+    with home() as folder, running(folder) as (settings, up):
+        api = PrefectApi(up.prefect)
+        runs = [finished(api, moment) for moment in MOMENTS]
+        scene = set_scene(settings, up, api, runs[-1])
+        with browser() as page:
+            for name, (take, size) in PICTURES.items():
+                take(page, scene, size)
+                page.settle()
+                page.shoot(IMAGES / f"{name}.png")
+                print(f"docs/images/{name}.png")
 
 
 @contextmanager
-def serving(command: list[str], environment: dict[str, str]) -> Iterator[str]:
-    """The address of a server that is ready, and is stopped at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen([*command, str(port)], env={**os.environ, **environment}, stdout=quiet, stderr=quiet)
+def home() -> Iterator[Path]:
+    """The home of the command line, or one for this once."""
+    if len(sys.argv) > 1:
+        yield Path(sys.argv[1]).absolute()
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "home"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[Settings, UpState]]:
+    """What `evergreen up` runs for a home; stopped again where it was started here."""
+    settings = Settings.from_environment({"EVERGREEN_HOME": str(folder)})
+    environment = {**os.environ, "EVERGREEN_HOME": str(folder)}
+    started = read_state(folder) is None
+    if started:
+        ports = ["--prefect-port", "0", "--mlflow-port", "0", "--workers", "1"]
+        subprocess.run([*_EVERGREEN, "up", "--detach", *ports], env=environment, check=True)
     try:
-        yield ready(f"http://127.0.0.1:{port}", process)
+        state = read_state(folder)
+        assert state is not None, "evergreen up --detach returns when it is up"
+        yield settings, state
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        if started:
+            subprocess.run([*_EVERGREEN, "down"], env=environment, check=True)
 
 
-def ready(url: str, process: "subprocess.Popen[bytes]", timeout_seconds: float = 120) -> str:
-    """The address, once something answers there."""
-    deadline = time.monotonic() + timeout_seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urlopen(url, timeout=5):
-                return url
-        except (URLError, OSError):
-            time.sleep(0.5)
-    raise SystemExit(f"{url} did not start")
+def finished(api: PrefectApi, as_of: str) -> FlowRun:
+    """A run as of a moment, made by a worker; the same one however often this is asked."""
+    deployment = api.deployment(retrain_deployment(MODEL))
+    assert deployment is not None, "evergreen up deploys every spec"
+    run = api.create_run(deployment.id, {"model": MODEL, "as_of": as_of}, f"picture:{as_of}")
+    while run.state_type not in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+        time.sleep(_PAUSE_SECONDS)
+        known = api.flow_run(run.id)
+        assert known is not None, "a run that was created is known"
+        run = known
+    if run.state_type != "COMPLETED":
+        sys.exit(f"{run.name}: {run.state_name}: {run.message}")
+    return run
+
+
+def set_scene(settings: Settings, up: UpState, api: PrefectApi, run: FlowRun) -> Scene:
+    """Where everything about a run is to be seen."""
+    entry = next(e for e in Ledger(settings.store_url).entries(MODEL) if e.flow_run == run.id)
+    assert entry.version is not None, "the run in June is promoted"
+    report = next((settings.reports / MODEL).glob(f"*-{str(entry.mlflow_run)[:8]}")) / "report.html"
+    found = api.post("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run.id]}})
+    artifacts = {artifact["key"].removeprefix(f"{MODEL}-"): artifact["id"] for artifact in found if artifact["key"]}
+    return Scene(up, api, run, artifacts, entry.version, report)
+
+
+def take_deployment(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """What a deployment did, and what it will do."""
+    deployment = scene.api.deployment(retrain_deployment(MODEL))
+    assert deployment is not None, "every spec is deployed"
+    page.open(f"{scene.up.prefect_ui}/deployments/deployment/{deployment.id}", size)
+    page.wait_for_text("Next Run", "PROMOTE version 2", "Schedules", "Triggers")
+
+
+def take_form(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """How a run is started by hand, with the models to choose from."""
+    deployment = scene.api.deployment(retrain_deployment(MODEL))
+    assert deployment is not None, "every spec is deployed"
+    page.open(f"{scene.up.prefect_ui}/deployments/deployment/{deployment.id}/run", size)
+    page.wait_for_text("Parameters", "dry_run", "force")
+    page.settle()
+    page.evaluate("document.querySelector('.p-select-button').click()")
+    page.wait_for("document.querySelectorAll('[class*=select-option]').length > 3", "the models")
+
+
+def take_run(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """A run's stages over time, and what they said."""
+    page.open(f"{scene.up.prefect_ui}/runs/flow-run/{scene.run.id}", size)
+    page.wait_for_text("Task Runs", "champion is version")
+
+
+def take_artifacts(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """What a run leaves to be read."""
+    page.open(f"{scene.up.prefect_ui}/runs/flow-run/{scene.run.id}", size)
+    page.wait_for_text("Task Runs")
+    page.settle()
+    page.click("Artifacts")
+    page.wait_for_text(*(f"{MODEL}-{name}" for name in ("decision", "gate", "drift", "validation")))
+
+
+def take_gate(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """Every check of a run."""
+    take_artifact(page, scene, "gate", size)
+
+
+def take_drift(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """What drifted."""
+    take_artifact(page, scene, "drift", size)
+
+
+def take_artifact(page: Page, scene: Scene, name: str, size: tuple[int, int]) -> None:
+    """One artifact of the run on its page."""
+    page.open(f"{scene.up.prefect_ui}/artifacts/artifact/{scene.artifacts[name]}", size)
+    page.wait_for("document.querySelectorAll('table tr').length > 3", f"the table of {name}")
+
+
+def take_automation(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """What a drift alert starts."""
+    (automation,) = [one for one in scene.api.automations() if one.name == drift_automation(MODEL)]
+    page.open(f"{scene.up.prefect_ui}/automations/automation/{automation.id}", size)
+    page.wait_for_text(automation.name, "Trigger", "Action")
+    page.settle()
+    page.click("Show parameters")
+
+
+def take_model(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """A version with its model card."""
+    page.open(f"{scene.up.mlflow_ui}/#/models/{MODEL}/versions/{scene.version}", size)
+    page.wait_for_text("Registered At", "On the holdout")
+    page.settle()
+    # MLflow's assistant takes a quarter of the page.
+    page.press("[...document.querySelectorAll('button[aria-label=Close]')].at(-1)", "the assistant's button")
+
+
+def take_report(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """The report that a run writes for people."""
+    page.open(scene.report.as_uri(), size)
+
+
+PICTURES = {
+    "deployment": (take_deployment, (1400, 1060)),
+    "form": (take_form, (1400, 1060)),
+    "prefect": (take_run, (1400, 950)),
+    "artifacts": (take_artifacts, (1400, 1250)),
+    "gate": (take_gate, (1750, 1100)),
+    "drift": (take_drift, (1850, 1200)),
+    "automation": (take_automation, (1400, 800)),
+    "mlflow": (take_model, (1400, 1000)),
+    "report": (take_report, (1100, 1500)),
+}
 
 
 if __name__ == "__main__":
