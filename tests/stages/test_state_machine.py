@@ -203,6 +203,13 @@ class People(RuleBasedStateMachine):
         if kill and pinned and self.ledger.history(MODEL):
             self.set_pin()
 
+    @rule(kill=st.sampled_from(POINTS))
+    def die_and_be_pinned(self, kill):
+        """A run is killed on its way to production, and a person pins before the next one comes."""
+        self.start_run(mode="automatic", checks=[])
+        self.finish_run(kill=kill, which=len(self.runs) - 1, sound=True, pinned=True)
+        self.reconcile()
+
     @rule(kill=kills, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]), sound=mostly)
     def approve(self, kill, which, by, sound):
         self.sound = sound
