@@ -19,7 +19,6 @@ from evergreen.checks import Check, Outcome
 from evergreen.gate.decision import Reason
 from evergreen.registry.artifact import TOLERANCE, answer, difference, load_pipeline, read_requests, read_verified
 from evergreen.registry.model import load
-from evergreen.registry.versions import CHAMPION
 from evergreen.settings import Settings
 from evergreen.stages.audit import audit
 from evergreen.stages.open import registry_of, tracking_of
@@ -61,11 +60,11 @@ def examine(place: Place, as_of: datetime, tidy_first: bool, answer: Path, log: 
     settings, model = place.settings, place.model
     lines = tidy(model, settings, as_of) if tidy_first else []
     registry, ledger = registry_of(settings), Ledger(settings.store_url)
-    aliases = registry.aliases(model)
-    champion = registry.version(model, aliases[CHAMPION])
-    load(tracking_of(settings), champion.source, champion.digest)
+    champion = registry.champion(model)
+    if champion is not None:
+        load(tracking_of(settings), champion.source, champion.digest)
     found = {
-        "champion": champion.version,
+        "champion": champion.version if champion else None,
         "versions": sorted(registry.versions(model)),
         "crowns": [crown.version for crown in ledger.history(model)],
         "kinds": [entry.kind.value for entry in ledger.entries(model)][::-1],

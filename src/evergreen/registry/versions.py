@@ -51,10 +51,10 @@ class Registry:
         """
         with self._turn(model), answering(self.tracking.uri):
             self._ensure_registered_model(model)
-            versions = self._versions(model)
-            found = next((v for v in versions if _is_same(v, run_id, logged, tags.get(tag.TRAINING_KEY))), None)
-            if found is None:
-                found = self._create(model, run_id, logged, tags, description)
+            key = tags.get(tag.TRAINING_KEY)
+            if not self._equals(model, run_id, logged, key):
+                self._create(model, run_id, logged, tags, description)
+            found = self._only(model, self._equals(model, run_id, logged, key))
             number = int(found.version)
             if self._aliases(model).get(CHAMPION) != number:
                 self._client.set_registered_model_alias(model, CHALLENGER, str(number))
@@ -188,6 +188,22 @@ class Registry:
                 break
         return sorted(found, key=lambda version: int(version.version), reverse=True)
 
+    def _equals(self, model: str, run_id: str, logged: LoggedModel, key: str | None) -> list[Any]:
+        """Versions of this very model, oldest first."""
+        return [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
+
+    def _only(self, model: str, equals: list[Any]) -> Any:
+        """The oldest of several versions of one model; the others are deleted, unless they were ever champion.
+
+        An answer that is lost on its way makes MLflow's client ask again, and MLflow register twice.
+        """
+        aliases = {alias: number for alias, number in self._aliases(model).items() if alias != CHALLENGER}
+        first, *doubles = equals
+        for double in doubles:
+            if int(double.version) not in aliases.values():
+                self._client.delete_model_version(model, double.version)
+        return first
+
     def _ensure_registered_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -197,12 +213,12 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _create(self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str) -> Any:
+    def _create(self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str) -> None:
         model_id = logged.uri.removeprefix("models:/")
         # In a database MLflow would look a `models:/` source up at its global address, which need not be ours.
         served = is_served(self.tracking.uri)
         source = logged.uri if served else self._client.get_logged_model(model_id).artifact_location
-        return self._client.create_model_version(
+        self._client.create_model_version(
             model,
             source,
             run_id=run_id,
