@@ -1,16 +1,15 @@
 """What happens in the processes that are killed; they are forked from one that has imported everything."""
 
+import errno
 import importlib
 import io
 import json
 import os
-import resource
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import chdir
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from evergreen.registry.model import load
 from evergreen.settings import Settings
 from evergreen.stages.audit import audit
 from evergreen.stages.open import registry_of, tracking_of
+from evergreen.stages.promote import promote
 from evergreen.stages.tidy import tidy
 from evergreen.store.ledger import Ledger
-from tests.conftest import drive
+from tests.conftest import FIRST, drive
 from tests.faults.points import Point
 
 
@@ -54,38 +54,53 @@ def run(place: Place, as_of: datetime, point: Point | None = None, log: Path | N
         drive(place.model, as_of, place.settings, Reason.MANUAL, lambda stage: None)
 
 
-def examine(place: Place, as_of: datetime, tidy_first: bool, answer: Path, log: Path) -> None:
-    """What holds now, read anew from the databases, as JSON; first of all reconciled, if so wished."""
+def examine(place: Place, as_of: datetime, tidied: bool, answer: Path, log: Path) -> None:
+    """What holds now, and what holds once it is reconciled, if so wished; read anew from the databases, as JSON."""
     _quiet(log)
+    found = [_look(place)]
+    if tidied:
+        tidy(place.model, place.settings, as_of)
+        found.append(_look(place))
+    found[-1]["problems"] = [problem.what for problem in audit(place.settings).problems]
+    answer.write_text(json.dumps(found))
+
+
+def _look(place: Place) -> dict[str, Any]:
     settings, model = place.settings, place.model
-    lines = tidy(model, settings, as_of) if tidy_first else []
     registry, ledger = registry_of(settings), Ledger(settings.store_url)
     champion = registry.champion(model)
     if champion is not None:
         load(tracking_of(settings), champion.source, champion.digest)
-    found = {
+    return {
         "champion": champion.version if champion else None,
         "versions": sorted(registry.versions(model)),
         "crowns": [crown.version for crown in ledger.history(model)],
         "kinds": [entry.kind.value for entry in ledger.entries(model)][::-1],
         "running": len(tracking_of(settings).running(model)),
-        "problems": [problem.what for problem in audit(settings).problems],
-        "tidied": lines,
     }
-    answer.write_text(json.dumps(found))
 
 
-def call(function: Callable[..., Any], log: Path, *arguments: Any) -> None:
-    """Any function, quietly."""
+def promote_now(place: Place, decision_id: int, start: Any, log: Path) -> None:
+    """Give a recorded decision its effect, at the moment when everybody does."""
     _quiet(log)
-    function(*arguments)
+    entry = Ledger(place.settings.store_url).entry(decision_id)
+    tracking_of(place.settings).prepare()
+    start.wait(60)
+    promote(entry, place.settings, FIRST)
 
 
-def run_without_space(place: Place, as_of: datetime, limit: int, log: Path) -> None:
-    """A run in which no file grows beyond `limit` bytes, as on a disk that is full."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    run(place, as_of, None, log)
+def decide(place: Place, many: int, log: Path) -> None:
+    """Register the champion's artifact as so many versions more, and decide to promote each of them."""
+    _quiet(log)
+    settings, ledger = place.settings, Ledger(place.settings.store_url)
+    client = tracking_of(settings).client
+    known = client.get_model_version(place.model, "1")
+    (entry,) = ledger.entries(place.model)
+    for _ in range(many):
+        made = client.create_model_version(place.model, known.source, run_id=known.run_id, tags=known.tags)
+        version = int(made.version)
+        decision = replace(entry, id=None, version=version, champion_before=1, champion_after=version, intention=None)
+        ledger.record(replace(decision, fence=ledger.fence(place.model)))
 
 
 def smoke_here(tracking: Any, uri: str, digest: str) -> Check:
@@ -125,6 +140,8 @@ def _lay(point: Point) -> None:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
+        if calls == point.nth and point.when == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if calls == point.nth and point.when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         result = original(*args, **kwargs)
@@ -139,8 +156,3 @@ def _quiet(log: Path | None) -> None:
     """What this process says goes into a file, which is shown where a test fails."""
     sink = open(log, "a") if log else io.StringIO()  # noqa: SIM115 - it lives as long as the process
     sys.stdout = sys.stderr = sink
-
-
-def now() -> datetime:
-    """The moment, for what only asks that time goes on."""
-    return datetime.now(UTC)

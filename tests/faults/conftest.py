@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -59,13 +59,13 @@ class Ground:
             pytest.fail(f"a child did not end within {seconds} s\n{self.log.read_text()[-3000:]}")
         return int(process.exitcode)
 
-    def state(self, as_of: datetime = FIRST, *, tidy: bool = False) -> dict[str, Any]:
-        """What holds now; asked of a process of its own, as MLflow keeps files open that are put back here."""
+    def states(self, as_of: datetime = FIRST, *, tidied: bool = False) -> list[dict[str, Any]]:
+        """What holds now, and once it is reconciled; asked of a process of its own, as MLflow keeps files open."""
         answer = self.log.with_name("answer.json")
         answer.unlink(missing_ok=True)
-        asked = self.start(child.examine, self.place, as_of, tidy, answer, self.log)
+        asked = self.start(child.examine, self.place, as_of, tidied, answer, self.log)
         assert self.join(asked) == 0, self.log.read_text()[-3000:]
-        return dict(json.loads(answer.read_text()))
+        return list(json.loads(answer.read_text()))
 
 
 @pytest.fixture(scope="session")
@@ -76,20 +76,27 @@ def forks() -> Any:
     return context
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def ground(request: pytest.FixtureRequest, forks: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp(f"faults-{request.param}")
-    project = Project(folder / "project").create(shoppers())
-    place, copy = Place(project.folder), lambda: None
-    if request.param == "postgresql":
-        place, copy = _on_postgresql(request.getfixturevalue("cluster"), project.folder)
-    ground = Ground(place, folder / "template", forks, copy, request.param)
-    assert ground.run(FIRST) == 0, ground.log.read_text()
-    assert ground.state()["champion"] == 1
-    if request.param == "postgresql":
-        _keep(request.getfixturevalue("cluster"), place)
-    shutil.copytree(project.folder, ground.template)
-    return ground
+@pytest.fixture(scope="session")
+def new_ground(
+    forks: Any, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[str], Ground]:
+    """A ground on a kind of database, just after its first promotion."""
+
+    def make(kind: str) -> Ground:
+        folder = tmp_path_factory.mktemp(f"faults-{kind}")
+        project = Project(folder / "project").create(shoppers())
+        place, copy = Place(project.folder), lambda: None
+        if kind == "postgresql":
+            place, copy = _on_postgresql(request.getfixturevalue("cluster"), project.folder)
+        ground = Ground(place, folder / "template", forks, copy, kind)
+        assert ground.run(FIRST) == 0, ground.log.read_text()
+        assert ground.states()[0]["champion"] == 1
+        if kind == "postgresql":
+            _keep(request.getfixturevalue("cluster"), place)
+        shutil.copytree(project.folder, ground.template)
+        return ground
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """`when` is before or after the `nth` call of `target`, a `module:attribute.attribute`."""
+    """`when` is before or after the `nth` call of `target`, a `module:attribute.attribute`; or `full`, where the call
+    finds no space on the disk.
+    """
 
     target: str
     when: str
@@ -16,7 +18,8 @@ class Point:
 
     def __str__(self) -> str:
         name = self.target.partition(":")[2]
-        return f"{self.when} {name}" + (f" #{self.nth}" if self.nth > 1 else "")
+        when = "no space in" if self.when == "full" else self.when
+        return f"{when} {name}" + (f" #{self.nth}" if self.nth > 1 else "")
 
 
 def _around(target: str, nth: int = 1) -> list[Point]:

@@ -113,13 +113,13 @@ def _survives(served, proxy, fault, ends_well):
     assert "UnavailableError" in served.log.read_text() or ends_well
     proxy.fault = None
 
-    settled = served.state(FIRST, tidy=True)
+    _, settled = served.states(FIRST, tidied=True)
     assert settled["problems"] == []
     assert settled["running"] == 0
     assert settled["champion"] in (None, 1)
 
     assert served.run(FIRST) == 0, served.log.read_text()[-2000:]
-    done = served.state()
+    (done,) = served.states()
     assert done["problems"] == []
     assert (done["champion"], done["versions"], done["crowns"]) == (1, [1], [1])
     assert done["running"] == 0
