@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from evergreen.orchestrator.api import PrefectApi
+from evergreen.orchestrator.names import POOL
 
 # Its services look at once, not when a team would be content with.
 QUICK = {
@@ -67,6 +70,43 @@ def prefect_server(
         yield server
     finally:
         stop(running)
+
+
+@contextmanager
+def process_worker(folder: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker of the pool, at work in a folder that is not the project's, until the block ends."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    told = {**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"}
+    with (folder / "worker.log").open("w") as log:
+        running = subprocess.Popen(command, cwd=folder, env=told, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield running
+    finally:
+        stop(running)
+
+
+@contextmanager
+def mlflow_server(folder: Path, database: str) -> Iterator[str]:
+    """The address of a tracking server over a database, which keeps artifacts in a folder, until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+    command += ["--workers", "1", "--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "mlflow.log").open("w") as log:
+        running = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: is_well(f"{url}/health"), running)
+        yield url
+    finally:
+        stop(running)
+
+
+def is_well(url: str) -> bool:
+    """True where somebody answers that all is well."""
+    with suppress(httpx.TransportError):
+        return httpx.get(url, timeout=5).is_success
+    return False
 
 
 def free_port() -> int:

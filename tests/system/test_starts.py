@@ -1,0 +1,135 @@
+"""The ways in which people start a retraining, on a real server and worker: each starts what it says, and no more."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from evergreen.drift.alert import EVENT
+from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.orchestrator.api import Refused
+from evergreen.orchestrator.names import model_resource
+from evergreen.store.turn import take_turn
+from tests.servers import wait_for
+
+pytestmark = pytest.mark.slow
+
+WAITING = ("SCHEDULED", "PENDING")
+
+
+@pytest.fixture(scope="session")
+def scheduled(site):
+    """The run that a schedule has started, at its end; the schedule is switched off as soon as the run is there."""
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    # Whoever pauses and resumes a schedule in the UI has lost its parameters: here are none.
+    every = {"schedule": {"interval": 120, "anchor_date": soon.isoformat()}, "active": True, "slug": "often"}
+    (made,) = site.api.send("POST", f"/deployments/{site.deployment.id}/schedules", [every])
+
+    def fired():
+        return next((run for run in site.runs() if run.state_type not in WAITING), None)
+
+    run = wait_for(fired, seconds=110)
+    site.api.send("PATCH", f"/deployments/{site.deployment.id}/schedules/{made['id']}", {"active": False})
+    return site.ended(run)
+
+
+def test_a_schedule_fires_and_its_run_retrains_to_a_first_champion(site, scheduled):
+    assert (scheduled.name, scheduled.parameters["model"]) == (f"{site.model}-manual: PROMOTE version 1", site.model)
+    assert {"auto-scheduled", "evergreen", site.model, "PROMOTE"} <= set(scheduled.tags)
+    entry = site.decision(scheduled)
+    assert (entry.kind, entry.reason) == (DecisionKind.PROMOTE, Reason.SCHEDULED)
+    assert entry.as_of == scheduled.expected_start_time
+    assert [run.id for run in site.runs() if "auto-scheduled" in run.tags] == [scheduled.id], "it was switched off"
+
+
+def test_a_run_with_the_values_of_the_form_retrains(site, scheduled):
+    before, as_of = site.champion, scheduled.expected_start_time + timedelta(seconds=1)
+    values = {"model": site.model, "reason": "manual", "as_of": as_of.isoformat(), "dry_run": False, "force": True}
+    run = site.ended(site.api.create_run(site.deployment.id, values, str(uuid.uuid4())))
+    entry = site.decision(run)
+    assert (entry.reason, entry.as_of, entry.kind) == (Reason.MANUAL, as_of, DecisionKind.PROMOTE), entry.reasons
+    assert site.champion == before + 1
+    assert run.message.startswith(f"The {site.model} challenger")
+
+
+def test_a_run_that_meets_another_is_dropped_and_the_ledger_says_why(site, scheduled):
+    before = site.champion
+    with take_turn(site.settings.store_url, site.model, "the test", datetime.now(UTC)):
+        run = site.ended(site.api.create_run(site.deployment.id, {"model": site.model}, str(uuid.uuid4())))
+    assert run.name.endswith(": dropped")
+    entry = site.decision(run)
+    assert (entry.kind, entry.training_key) == (DecisionKind.SKIP, None)
+    assert "the test" in entry.reasons[0]
+    assert site.champion == before
+
+
+def drift_event(site, number):
+    payload = {"share": 0.25 + number / 100, "columns": ["waited", "plan"], "window_end": "2026-04-01T00:00:00Z"}
+    return {
+        "id": str(uuid.uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": EVENT,
+        "resource": {"prefect.resource.id": model_resource(site.model)},
+        "payload": {**payload, "severity": "critical", "sender": "test"},
+    }
+
+
+def test_ten_drift_events_in_a_burst_start_one_run_with_the_first_ones_payload_and_it_retrains(
+    site, scheduled, today_table
+):
+    before = site.champion
+    lately = today_table["at"] > today_table["at"].max() - pd.Timedelta(days=31)
+    # Both of them, so that the labels stay true.
+    moved = {name: today_table[name] + 0.8 * lately for name in ("waited", "spent")}
+    today_table.assign(**moved).to_csv(site.table, index=False)
+
+    def started():
+        return [run for run in site.runs() if run.parameters.get("reason") == "drift"]
+
+    events = [drift_event(site, number) for number in range(10)]
+    site.api.post_events(events[:1])
+    site.api.post_events(events)
+    (first,) = wait_for(started, seconds=60)
+    run = site.ended(first)
+    # What is not there by the time that the run has ended is not about to come.
+    assert [one.id for one in started()] == [run.id]
+    assert run.parameters["model"] == site.model
+    assert run.parameters["alert"] == events[0]["payload"]
+    assert isinstance(run.parameters["alert"]["share"], float)
+    entry = site.decision(run)
+    assert (entry.reason, entry.kind) == (Reason.DRIFT, DecisionKind.PROMOTE), entry.reasons
+    assert site.champion == before + 1
+
+
+WRONG = {
+    "a model without a spec": {"model": "nobody"},
+    "no model": {"model": ""},
+    "a reason that is none": {"reason": "boredom"},
+    "a flag that is none": {"dry_run": "perhaps"},
+    "a number for a flag": {"force": 3},
+    "a number for a moment": {"as_of": 20260401},
+    "a share over one": {"alert": {"share": 1.5}},
+    "a share in words": {"alert": {"share": "high"}},
+    "an alert without its share": {"alert": {"columns": ["plan"]}},
+    "a severity that is none": {"alert": {"share": 0.5, "severity": "odd"}},
+}
+
+
+@pytest.mark.parametrize("values", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_value_is_refused_before_a_run_is_created(site, values):
+    before = {run.id for run in site.runs()}
+    with pytest.raises(Refused) as refused:
+        site.api.create_run(site.deployment.id, {"model": site.model, **values}, str(uuid.uuid4()))
+    assert refused.value.status == 409
+    assert {run.id for run in site.runs()} == before
+
+
+def test_the_form_offers_models_reasons_and_says_what_each_field_is(site):
+    schema = site.api.get(f"/deployments/{site.deployment.id}")["parameter_openapi_schema"]
+    fields = schema["properties"]
+    assert fields["model"]["enum"] == [site.model]
+    assert schema["definitions"]["Reason"]["enum"] == [reason.value for reason in Reason]
+    assert {"type": "string", "format": "date-time"} in fields["as_of"]["anyOf"]
+    assert [fields[name]["type"] for name in ("dry_run", "force")] == ["boolean", "boolean"]
+    assert all(field.get("description") for field in fields.values())
