@@ -57,7 +57,7 @@ def read_snapshot(path: str, columns: Sequence[str] | None = None, rows: "np.nda
     import pandas as pd
     import pyarrow as pa
 
-    with _snapshot_file(path) as file:
+    with open_snapshot(path) as file:
         types = _types_of(file, path)
         names = list(types if columns is None else columns)
         unknown = [name for name in names if name not in types]
@@ -71,12 +71,13 @@ def read_snapshot(path: str, columns: Sequence[str] | None = None, rows: "np.nda
 
 def snapshot_types(path: str) -> dict[str, ColumnType]:
     """The column types that a snapshot was taken with. Raises IntegrityError for a file that is no snapshot."""
-    with _snapshot_file(path) as file:
+    with open_snapshot(path) as file:
         return _types_of(file, path)
 
 
 @contextmanager
-def _snapshot_file(path: str) -> Iterator[Any]:
+def open_snapshot(path: str) -> Iterator[Any]:
+    """A snapshot's Parquet file, open for reading. Raises IntegrityError where it is gone or broken."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -15,23 +15,28 @@ from evergreen.spec.data import DataSpec
 __all__ = ["take_snapshot", "verify_digest"]
 
 
-def take_snapshot(data: DataSpec, types: Mapping[str, ColumnType], as_of: datetime, root: str) -> Snapshot:
+def take_snapshot(
+    data: DataSpec, types: Mapping[str, ColumnType], as_of: datetime, root: str, *, unlabelled: bool = False
+) -> Snapshot:
     """The rows of `data.source` as one sees them at `as_of`, under `<root>/<digest>.parquet`.
 
     `types` names the columns to read. Rows later than `as_of`, or older than the window, are left out, and labels
     younger than the label delay are null. The same rows give the same file, which is then not written again.
+    With `unlabelled` it holds the rows whose label is not known, without the target, which `types` must name; else a
+    target that they do not name is not read.
     Raises DataError when the source is not what the spec says or holds no row of that time, UnavailableError when
     it does not answer; neither leaves a file behind.
     """
     period = Period.looking_back(data.time_column, data.target, as_of, data.window, data.label_delay)
     with open_source(data.source, Request(types, period.as_of, period.since)) as stream, unfinished_file(root) as path:
-        reader = TableReader(types, period, text_rules(data.source))
-        with SnapshotWriter(path, types) as writer:
+        reader = TableReader(types, period, text_rules(data.source), unlabelled=unlabelled)
+        kept = {name: kind for name, kind in types.items() if not (unlabelled and name == data.target)}
+        with SnapshotWriter(path, kept) as writer:
             for batch in stream.batches:
                 writer.write(reader.read(batch))
-            writer.describe(describe(types, period.target, period.column, reader.faults))
+            writer.describe(describe(kept, period.target, period.column, reader.faults))
         if not reader.rows_kept:
-            raise DataError(_empty(stream.where, period, reader))
+            raise DataError(_empty(stream.where, period, reader, unlabelled=unlabelled))
         final, digest = publish(path, root)
     _release()
     first, last = (moment.replace(tzinfo=UTC) for moment in reader.kept) if reader.kept else (None, None)
@@ -48,11 +53,13 @@ def _release() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def _empty(where: str, period: Period, reader: TableReader) -> str:
+def _empty(where: str, period: Period, reader: TableReader, *, unlabelled: bool) -> str:
     if not reader.rows_read:
         return (
             f"{where}: holds no rows (as_of {period.as_of:%Y-%m-%d %H:%M} UTC); check the source, and the query if any"
         )
+    if unlabelled and reader.visible:
+        return f"{where}: each of its {reader.visible:,} rows has a label as of {period.as_of:%Y-%m-%d %H:%M} UTC"
     if reader.seen is None:
         return (
             f"{where}: no value of the time column {period.column!r} can be read as a time: {_said(reader.faults[0])}"

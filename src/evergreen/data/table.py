@@ -36,14 +36,22 @@ class Period:
 
 
 class TableReader:
-    """Reads batch after batch of one source, and keeps count of what it met."""
+    """Reads batch after batch of one source, and keeps count of what it met.
 
-    def __init__(self, types: Mapping[str, ColumnType], period: Period, rules: TextRules) -> None:
+    With `unlabelled` rows whose label is known are left out, and so is the target; `types` hold it all the same.
+    """
+
+    def __init__(
+        self, types: Mapping[str, ColumnType], period: Period, rules: TextRules, *, unlabelled: bool = False
+    ) -> None:
         self._types = dict(types)
         self._period = period
         self._rules = rules
         self._log = FaultLog()
+        # What labels are read as, to see which rows have one.
+        self._label = self._types.pop(period.target) if unlabelled else None
         self.rows_read = 0
+        self.visible = 0
         self.rows_kept = 0
         self.labelled = 0
         self.seen: tuple[datetime, datetime] | None = None
@@ -64,6 +72,9 @@ class TableReader:
         times = None
         if self._period.column is not None:
             batch, rows, times = self._visible(batch, rows)
+        self.visible += batch.num_rows
+        if self._label is not None:
+            batch, rows, times = self._without_label(batch, rows, times, self._label)
         columns = [
             times if name == self._period.column else self._column(batch.column(name), name, rows, times)
             for name in self._types
@@ -87,6 +98,14 @@ class TableReader:
             return batch, rows, times
         return batch.filter(visible), rows[_numpy(visible)], times.filter(visible)
 
+    def _without_label(self, batch: Any, rows: Any, times: Any, kind: ColumnType) -> tuple[Any, Any, Any]:
+        import pyarrow.compute as pc
+
+        unknown = pc.is_null(self._read(batch.column(self._period.target), self._period.target, kind).values)
+        if times is not None:
+            unknown = pc.or_(unknown, pc.greater(times, _stamp(self._period.labelled_until)))
+        return batch.filter(unknown), rows[_numpy(unknown)], None if times is None else times.filter(unknown)
+
     def _column(self, values: Any, name: str, rows: Any, times: Any) -> Any:
         import pyarrow.compute as pc
 
@@ -105,20 +124,19 @@ class TableReader:
         values = values.filter(broken)
         self._log.note(name, rule, values, rows[_numpy(broken)], advise(values, self._types[name], self._rules))
 
-    def _read(self, values: Any, name: str) -> Reading:
+    def _read(self, values: Any, name: str, kind: ColumnType | None = None) -> Reading:
         import pyarrow as pa
 
+        kind = kind or self._types[name]
         try:
-            return read_values(values, self._types[name], self._rules)
+            return read_values(values, kind, self._rules)
         except pa.ArrowException as error:
-            raise DataError(
-                f"column {name!r} ({values.type}) cannot be read as {self._types[name]}: {error}"
-            ) from error
+            raise DataError(f"column {name!r} ({values.type}) cannot be read as {kind}: {error}") from error
 
     def _count(self, batch: Any) -> Any:
-        target = batch.column(self._period.target)
         self.rows_kept += batch.num_rows
-        self.labelled += batch.num_rows - target.null_count
+        if self._period.target in self._types:
+            self.labelled += batch.num_rows - batch.column(self._period.target).null_count
         if self._period.column is not None:
             self.kept = _widened(self.kept, batch.column(self._period.column))
         return batch

@@ -66,13 +66,23 @@ def answer(contender: Contender, frame: "pd.DataFrame") -> Answers:
     and never read as "there is no champion".
     """
     try:
-        return _answer(contender.model, frame)
+        return ask(contender.model, frame)
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         raise EvergreenError(
             f"{contender.title} cannot predict the holdout ({why}); "
             "check that the data still has the columns it was trained on, or roll back"
         ) from error
+
+
+def ask(model: Any, frame: "pd.DataFrame") -> Answers:
+    """What a fitted pipeline says to raw rows, which are encoded once for both questions."""
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(model, Pipeline) and len(model.steps) > 1:
+        # Encoding costs more than answering.
+        return _ask(model[-1], model[:-1].transform(frame))
+    return _ask(model, frame)
 
 
 def encode(y: "pd.Series[Any]", answers: Sequence[Answers], task: str) -> tuple[Outputs, ...]:
@@ -91,15 +101,6 @@ def encode(y: "pd.Series[Any]", answers: Sequence[Answers], task: str) -> tuple[
 def _encode_labels(y: "pd.Series[Any]", given: Answers, classes: Sequence[str]) -> Labels:
     matrix = None if given.probabilities is None else align(given.probabilities, given.classes, classes)
     return label_outputs(y, given.predicted, matrix, classes)
-
-
-def _answer(model: Any, frame: "pd.DataFrame") -> Answers:
-    from sklearn.pipeline import Pipeline
-
-    if isinstance(model, Pipeline) and len(model.steps) > 1:
-        # Rows are encoded once for both questions: encoding costs more than answering.
-        return _ask(model[-1], model[:-1].transform(frame))
-    return _ask(model, frame)
 
 
 def _ask(estimator: Any, rows: Any) -> Answers:

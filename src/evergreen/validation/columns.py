@@ -34,10 +34,23 @@ def check_types(snapshot: Snapshot, table: TableRules) -> Iterator[Check]:
 def check_rule(rule: ColumnRule, values: "pd.Series") -> Check:
     """One declared rule on its column."""
     found = rule.breach(values)
+    return judge_rule(rule, found, measure(rule, values, found))
+
+
+def judge_rule(rule: ColumnRule, found: Breach, measured: float | None) -> Check:
+    """The check of a rule of which all breaches are known."""
     if rule.kind == "max_null_share":
         return _null_check(rule, found)
     outcome = Outcome.FAIL if found.count else Outcome.PASS
-    return Check(rule.name, outcome, _measured(rule, values, found), _bound(rule), _explain(rule, found))
+    return Check(rule.name, outcome, measured, _bound(rule), _explain(rule, found))
+
+
+def measure(rule: ColumnRule, values: "pd.Series", found: Breach) -> float | None:
+    """The extreme for min and max, None where all are null; the count of broken rows otherwise."""
+    if rule.kind not in ("min", "max"):
+        return float(found.count)
+    extreme = values.min() if rule.kind == "min" else values.max()
+    return None if np.isnan(extreme) else float(extreme)
 
 
 def check_finite(names: Iterable[str], frame: "pd.DataFrame") -> Iterator[Check]:
@@ -98,14 +111,6 @@ def _null_check(rule: ColumnRule, found: Breach) -> Check:
     first = f"; first: {', '.join(f'row {row}' for row, _ in found.first)}" if outcome is Outcome.FAIL else ""
     why = f"{rule.column}: {_rows(found)} null ({share:.1%}){first}"
     return Check(rule.name, outcome, share, f"≤ {rule.bound:g}", why)
-
-
-def _measured(rule: ColumnRule, values: "pd.Series", found: Breach) -> float | None:
-    """The extreme for min and max, None where all are null; the count of broken rows otherwise."""
-    if rule.kind not in ("min", "max"):
-        return float(found.count)
-    extreme = values.min() if rule.kind == "min" else values.max()
-    return None if np.isnan(extreme) else float(extreme)
 
 
 def _bound(rule: ColumnRule) -> str:
