@@ -18,7 +18,7 @@ import pytest
 from evergreen.orchestrator.answers import FlowRun
 from evergreen.orchestrator.api import PrefectApi
 from tests.deployments.objects import Objects, serve_objects
-from tests.deployments.shipped import BASE, DEPLOYMENTS, REPOSITORY, filled, secrets, stages
+from tests.deployments.shipped import DEPLOYMENTS, REPOSITORY, filled, secrets, stages
 from tests.postgres import Cluster, postgres
 from tests.servers import bare_environment, free_port, stop, wait_for
 
@@ -230,11 +230,3 @@ def test_a_team_starts_in_the_order_of_compose_and_retrains(stack):
 def finished(api: PrefectApi, deployment: str, run: str) -> FlowRun | None:
     (found,) = [one for one in api.flow_runs(deployment_ids=(deployment,)) if one.id == run]
     return found if found.state_type in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
-
-
-def test_the_pool_for_kubernetes_is_one_to_the_server(stack):
-    words = ["prefect", "work-pool", "create", "cluster", "--type", "kubernetes", "--overwrite"]
-    stack.once("deploy", [*words, "--base-job-template", str(BASE / "base-job-template.json")])
-    pool = httpx.get(f"http://127.0.0.1:{stack.prefect}/api/work_pools/cluster", auth=("eva", "s3cret")).json()
-    assert pool["type"] == "kubernetes"
-    assert pool["base_job_template"]["variables"]["properties"]["image"]["default"].startswith("evergreen-worker:")

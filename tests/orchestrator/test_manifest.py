@@ -7,13 +7,13 @@ import yaml
 
 from evergreen.drift.alert import EVENT
 from evergreen.errors import SpecError, UserError
-from evergreen.orchestrator.answers import Deployment
+from evergreen.orchestrator.answers import Deployment, Schedule
 from evergreen.orchestrator.automations import wanted_automations
-from evergreen.orchestrator.deploy import write_manifest
+from evergreen.orchestrator.deploy import keep_asleep, write_manifest
 from evergreen.orchestrator.form import spec_names
 from evergreen.orchestrator.manifest import FILE, MEND, is_in_step, render, to_text
 from evergreen.orchestrator.names import drift_automation, model_resource, retrain_deployment
-from evergreen.orchestrator.plan import FLOWS, FlowPlan, plan, read_specs
+from evergreen.orchestrator.plan import FLOWS, SLUG, FlowPlan, plan, read_specs
 from evergreen.orchestrator.project import find_project
 from evergreen.spec import ModelSpec, load_spec
 
@@ -65,6 +65,20 @@ def test_what_is_true_of_every_text(tiny):
     assert str(REPOSITORY) not in text
 
 
+@pytest.mark.parametrize(("paused", "active"), [(True, True), (False, False), (True, False), (False, True)])
+def test_what_is_asleep_is_said_to_be_before_prefect_looks(tiny, paused, active):
+    flows = (FlowPlan("retrain", "Retrains {model}.", scheduled=True), FlowPlan("rollback", "Goes back."))
+    planned = plan({"tiny": tiny()}, flows)
+    schedule = Schedule("1", SLUG, active, "0 6 * * 1", "UTC", {})
+    known = Deployment("4711", "retrain/tiny", paused, {}, (schedule,), "READY", "evergreen")
+    text = to_text(flows, keep_asleep(planned, {known.name: known}))
+    retrain, rollback = yaml.safe_load(text)["deployments"]
+    assert retrain.get("paused", False) is paused
+    assert retrain["schedules"][0].get("active", True) is active
+    assert "paused" not in rollback, "nobody knew it before"
+    assert text == to_text(flows, planned) or paused or not active
+
+
 def test_a_flow_that_is_for_all_models_is_deployed_once(tiny):
     flows = (FlowPlan("approve", "Answers.", per_model=False),)
     (one,) = plan({"a": tiny(model="a"), "b": tiny(model="b")}, flows)
@@ -109,7 +123,8 @@ def test_a_file_that_cannot_be_written_is_a_mistake_that_is_named(tmp_path, smal
         write_manifest(tmp_path, tmp_path / "configs")
 
 
-def test_a_worker_finds_the_project(tmp_path):
+def test_a_worker_finds_the_project(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
     here, named = tmp_path / "here", tmp_path / "named"
     for place in (here, named):
         (place / "flows").mkdir(parents=True)
@@ -117,6 +132,7 @@ def test_a_worker_finds_the_project(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert find_project({"EVERGREEN_PROJECT": str(named), "PWD": str(here)}, here) == named
+    assert find_project({"EVERGREEN_PROJECT": "~/named"}, here) == named, "as a shell would have it"
     assert find_project({}, here) == here
     assert find_project({"PWD": str(here)}, elsewhere) == here
     assert find_project({}, elsewhere) == REPOSITORY, "the checkout that it runs from"

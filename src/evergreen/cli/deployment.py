@@ -1,7 +1,6 @@
 """`evergreen deploy`: bring Prefect in step with the specs."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ from evergreen.errors import UserError
 from evergreen.settings import Settings
 
 if TYPE_CHECKING:
-    from evergreen.orchestrator.api import PrefectApi
+    from evergreen.orchestrator.pool import PoolPlan
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -22,9 +21,17 @@ def add_commands(app: typer.Typer) -> None:
 def deploy(
     write: Annotated[bool, typer.Option("--write", help="Write prefect.yaml from the specs, and stop there.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Say whether prefect.yaml is in step; exit 1 if not.")] = False,
+    pool_type: Annotated[
+        str, typer.Option(metavar="TYPE", help="The work pool's type: process, docker, kubernetes.")
+    ] = "process",
+    job_template: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What a run in the work pool is made of; its pause and its limit stay."),
+    ] = None,
 ) -> None:
     """Bring Prefect in step with the specs: prefect.yaml, work pool, deployments, schedules, automations."""
     from evergreen.cli.launch import environment
+    from evergreen.cli.server import require_server
     from evergreen.orchestrator import deploy as room
     from evergreen.orchestrator.manifest import FILE, MEND, is_in_step
 
@@ -39,25 +46,13 @@ def deploy(
     elif write:
         typer.echo(f"{FILE}: {'written' if room.write_manifest(project, settings.configs) else 'was in step'}")
     else:
-        api = find_server(settings, os.environ)
+        api, pool = require_server(settings, os.environ), _pool(pool_type, job_template)
         with environment(settings):
-            own = {"PREFECT_API_URL": api.url} | ({"PREFECT_API_AUTH_STRING": api.auth} if api.auth else {})
-            for line in room.deploy(api, project, settings.configs, {**os.environ, **own}):
+            for line in room.deploy(api, project, settings.configs, {**os.environ, **api.environment}, pool):
                 typer.echo(line)
 
 
-def find_server(settings: Settings, environ: Mapping[str, str]) -> "PrefectApi":
-    """The server that the environment names, or the one that `evergreen up` runs for this home.
+def _pool(pool_type: str, file: Path | None) -> "PoolPlan":
+    from evergreen.orchestrator.pool import PoolPlan, read_template
 
-    Raises UserError where there is neither.
-    """
-    from evergreen.orchestrator.api import PrefectApi
-    from evergreen.supervisor.state import read_state
-
-    api = PrefectApi.from_environment(environ)
-    if api is not None:
-        return api
-    state = read_state(settings.home)
-    if state is None:
-        raise UserError("no Prefect server: start `evergreen up`, or set PREFECT_API_URL to one that runs")
-    return PrefectApi(state.prefect, environ.get("PREFECT_API_AUTH_STRING") or None)
+    return PoolPlan(pool_type, read_template(file) if file else None)

@@ -43,6 +43,7 @@ def environment(settings: Settings) -> Iterator[None]:
     missing = {key: value for key, value in defaults(settings).items() if key not in os.environ}
     # Relative paths in these two were made absolute: tasks may run in another folder.
     missing |= {key: defaults(settings)[key] for key in ("EVERGREEN_HOME", "EVERGREEN_CONFIGS")}
+    missing |= _password(os.environ)
     before = {key: os.environ.get(key) for key in missing}
     # Prefect creates its home, but not the folders above it, and then waits in vain for its server.
     _create(settings.home)
@@ -54,18 +55,30 @@ def environment(settings: Settings) -> Iterator[None]:
             os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
 
 
+def _password(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Prefect's client does not read the variable of its server."""
+    from evergreen.orchestrator.api import password_of
+
+    known = password_of(environ)
+    return {"PREFECT_API_AUTH_STRING": known} if known else {}
+
+
 def use_running_server(settings: Settings) -> "UpState | None":
     """Point the environment at the server of `evergreen up`, where that runs for this home and its server answers.
 
-    Before Prefect is imported: it reads its environment once.
+    Before Prefect is imported: it reads its environment once. Raises Refused where the server asks for a password.
     """
-    from evergreen.orchestrator.api import PrefectApi
+    from evergreen.orchestrator.api import PrefectApi, password_of
     from evergreen.supervisor.state import read_state
 
     state = read_state(settings.home)
-    if state is None or not PrefectApi(state.prefect).health():
+    if state is None:
         return None
-    os.environ.update({"PREFECT_API_URL": state.prefect, "PREFECT_UI_URL": state.prefect_ui})
+    api = PrefectApi(state.prefect, password_of(os.environ))
+    if not api.health():
+        return None
+    api.require()
+    os.environ.update({**api.environment, "PREFECT_UI_URL": state.prefect_ui})
     return state
 
 

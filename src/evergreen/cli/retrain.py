@@ -13,7 +13,7 @@ from evergreen.address import redacted
 from evergreen.cli.console import open_console, shorten
 from evergreen.cli.launch import environment, load_flow, use_running_server
 from evergreen.cli.progress import progress
-from evergreen.cli.server import is_chosen, start_server
+from evergreen.cli.server import is_chosen, require_chosen, start_server
 from evergreen.gate.decision import Reason
 from evergreen.report.summary import summarize
 from evergreen.settings import Settings
@@ -34,6 +34,7 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
     with environment(settings), progress(console):
         # A spec that cannot be read is said at once, before a server is started for it.
         read_spec(model, settings)
+        require_chosen(os.environ)
         console.print(f"[bold]{model}[/bold]  starting Prefect …", highlight=False)
         running = None if chosen else use_running_server(settings)
         wait = None if chosen or running else start_server(settings)

@@ -1,4 +1,4 @@
-"""Prefect's server for the length of one command, where nobody has set up another.
+"""Which Prefect server a command talks to; and one for the length of the command, where nobody has set up another.
 
 Prefect starts such a server itself, but in the terminal's own process group: Ctrl-C then stops the server together with
 the run, which cannot say any more that it was stopped and tries for minutes.
@@ -16,10 +16,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evergreen.errors import UnavailableError
+from evergreen.errors import UnavailableError, UserError
 from evergreen.settings import Settings
-from evergreen.supervisor.state import read_state
+from evergreen.supervisor.state import read_state, up_folder
+
+if TYPE_CHECKING:
+    from evergreen.orchestrator.api import PrefectApi
 
 # Whoever sets one of these has a server, or a profile that says where one is.
 CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
@@ -38,6 +42,39 @@ def is_chosen(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in CHOICES)
 
 
+def known_server(settings: Settings, environ: Mapping[str, str]) -> "PrefectApi | None":
+    """The server that the environment names, else the one of `evergreen up` in this home; None without either."""
+    from evergreen.orchestrator.api import PrefectApi, password_of
+
+    if (named := PrefectApi.from_environment(environ)) is not None:
+        return named
+    up = read_state(settings.home)
+    return PrefectApi(up.prefect, password_of(environ)) if up else None
+
+
+def require_server(settings: Settings, environ: Mapping[str, str]) -> "PrefectApi":
+    """The known server, which answers and lets us in.
+
+    Raises UserError where none is known or the password is wrong, UnavailableError where it does not answer.
+    """
+    api = known_server(settings, environ)
+    if api is None:
+        raise UserError("no Prefect server: start `evergreen up`, or set PREFECT_API_URL to one that runs")
+    api.require()
+    return api
+
+
+def require_chosen(environ: Mapping[str, str]) -> None:
+    """Ask the server that PREFECT_API_URL names, where it names one: Prefect would answer with tracebacks.
+
+    Raises as `require_server` does.
+    """
+    from evergreen.orchestrator.api import PrefectApi
+
+    if (api := PrefectApi.from_environment(environ)) is not None:
+        api.require()
+
+
 def start_server(settings: Settings) -> Callable[[], None]:
     """Start a server, point the environment at it, and return what waits until it answers.
 
@@ -46,7 +83,8 @@ def start_server(settings: Settings) -> Callable[[], None]:
     """
     if (up := read_state(settings.home)) is not None:
         os.environ["PREFECT_API_URL"] = up.prefect
-        return lambda: None
+        log = up_folder(settings.home) / "logs" / "prefect.log"
+        return lambda: _wait(lambda: read_state(settings.home) is not None, f"{up.prefect}/health", log)
     log = settings.home / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -63,7 +101,7 @@ def start_server(settings: Settings) -> Callable[[], None]:
     address = f"http://127.0.0.1:{port}/api"
     # A page of this server would be gone before anybody can open it.
     os.environ.update({"PREFECT_API_URL": address, "PREFECT_UI_URL": "none"})
-    return lambda: _wait(server, f"{address}/health", log)
+    return lambda: _wait(lambda: server.poll() is None, f"{address}/health", log)
 
 
 def _command(port: int) -> list[str]:
@@ -77,11 +115,11 @@ def _command(port: int) -> list[str]:
     ]
 
 
-def _wait(server: "subprocess.Popen[bytes]", health: str, log: Path) -> None:
+def _wait(lives: Callable[[], bool], health: str, log: Path) -> None:
     import httpx
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and lives():
         try:
             if httpx.get(health, timeout=5.0).status_code == httpx.codes.OK:
                 return

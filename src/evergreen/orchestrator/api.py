@@ -19,6 +19,15 @@ _PAGE = 200
 _HEALTH_SECONDS = 5.0
 
 
+def password_of(environ: Mapping[str, str]) -> str | None:
+    """What a client says, `user:password`; where only the server's own variable is set, the client's is the same.
+
+    >>> password_of({"PREFECT_SERVER_API_AUTH_STRING": "eva:s3cret", "PREFECT_API_AUTH_STRING": ""})
+    'eva:s3cret'
+    """
+    return environ.get("PREFECT_API_AUTH_STRING") or environ.get("PREFECT_SERVER_API_AUTH_STRING") or None
+
+
 @dataclass(frozen=True)
 class PrefectApi:
     """The API at `url`, which ends with `/api`; `auth` is `user:password`. Building one calls nobody.
@@ -31,13 +40,22 @@ class PrefectApi:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "PrefectApi | None":
-        """The server that PREFECT_API_URL and PREFECT_API_AUTH_STRING name; None where they name none.
+        """The server that PREFECT_API_URL names, with the password of `password_of`; None where it names none.
 
         >>> PrefectApi.from_environment({"PREFECT_API_URL": "http://127.0.0.1:4200/api/"})
         PrefectApi(url='http://127.0.0.1:4200/api')
         """
         url = environ.get("PREFECT_API_URL", "").rstrip("/")
-        return cls(url, environ.get("PREFECT_API_AUTH_STRING") or None) if url else None
+        return cls(url, password_of(environ)) if url else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How Prefect's own client and commands are told of this server."""
+        return {"PREFECT_API_URL": self.url} | ({"PREFECT_API_AUTH_STRING": self.auth} if self.auth else {})
+
+    def require(self) -> None:
+        """Return where the server answers and lets us in; raises as every method does."""
+        self.version()
 
     def get(self, path: str, **params: Any) -> Any:
         """What the server answers, parsed; `params` stand in the address."""
@@ -97,6 +115,7 @@ class PrefectApi:
         deployment_ids: Sequence[str] = (),
         states: Sequence[str] = (),
         since: datetime | None = None,
+        ended_since: datetime | None = None,
         limit: int = _PAGE,
     ) -> tuple[FlowRun, ...]:
         """Flow runs, those due last first: of some deployments, in some state types, due at or after `since`."""
@@ -105,6 +124,8 @@ class PrefectApi:
             rules["state"] = {"type": {"any_": list(states)}}
         if since is not None:
             rules["expected_start_time"] = {"after_": since.isoformat()}
+        if ended_since is not None:
+            rules["end_time"] = {"after_": ended_since.isoformat()}
         if deployment_ids:
             rules["deployment_id"] = {"any_": list(deployment_ids)}
         filters = {"flow_runs": rules} if rules else {}

@@ -2,17 +2,18 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evergreen.errors import EvergreenError, UserError
-from evergreen.orchestrator.api import Deployment, PrefectApi, Refused
+from evergreen.orchestrator.api import Deployment, PrefectApi
 from evergreen.orchestrator.automations import apply_automations, wanted_automations
-from evergreen.orchestrator.manifest import FILE, is_in_step, render
-from evergreen.orchestrator.names import POOL, TAG
+from evergreen.orchestrator.manifest import FILE, is_in_step, render, to_text
+from evergreen.orchestrator.names import TAG
 from evergreen.orchestrator.plan import SLUG, Planned, flows_of, plan, read_specs
-
-_CONFLICT = 409
+from evergreen.orchestrator.pool import PoolPlan, ensure_pool
 
 
 class DeploymentError(EvergreenError):
@@ -31,7 +32,9 @@ def write_manifest(project: Path, configs: Path) -> bool:
     return True
 
 
-def deploy(api: PrefectApi, project: Path, configs: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def deploy(
+    api: PrefectApi, project: Path, configs: Path, environment: Mapping[str, str], pool: PoolPlan | None = None
+) -> Iterator[str]:
     """Pool, deployments and automations as the specs ask for them; a line on each.
 
     `environment` is that of Prefect's command. What a person paused or switched off stays so.
@@ -40,62 +43,52 @@ def deploy(api: PrefectApi, project: Path, configs: Path, environment: Mapping[s
     planned = plan(specs, flows)
     if write_manifest(project, configs):
         yield f"{FILE}: written"
-    yield from _create_pool(api)
+    yield from ensure_pool(api, pool or PoolPlan())
     before = {one.name: one for one in api.deployments()}
-    try:
-        _run_prefect(project, environment)
-    finally:
-        # Also after a command that failed half-way: what it woke was paused on purpose.
-        asleep = list(_pause_again(api, before))
+    _run_prefect(project, to_text(flows, keep_asleep(planned, before)), environment)
     after = {one.name: one for one in api.deployments()}
     yield from (_line(one, before, after) for one in planned)
-    yield from asleep
+    yield from (f"{name}: is paused, and stays so" for name, one in after.items() if _slept(before.get(name)))
     yield from _remove_surplus(api, planned, after)
     yield from apply_automations(api, wanted_automations(project, specs, after))
 
 
-def _create_pool(api: PrefectApi) -> Iterator[str]:
-    pool = api.pool(POOL)
-    if pool is not None:
-        yield f"work pool {POOL}: of type {pool.type}{', paused' if pool.is_paused else ''}"
-        return
-    try:
-        api.post("/work_pools/", name=POOL, type="process", description="Runs of Evergreen")
-    except Refused as error:
-        # Somebody else who deploys was quicker.
-        if error.status != _CONFLICT:
-            raise
-    yield f"work pool {POOL}: created, of type process"
+def keep_asleep(planned: Sequence[Planned], before: Mapping[str, Deployment]) -> tuple[Planned, ...]:
+    """The same deployments, those paused that are: Prefect's command resumes what does not say so.
+
+    It is said beforehand, not mended afterwards, so that nothing wakes where deploying is cut short.
+    """
+    return tuple(_keep_asleep(one, before.get(one.full_name)) for one in planned)
 
 
-def _run_prefect(project: Path, environment: Mapping[str, str]) -> None:
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", FILE]
-    done = subprocess.run(
-        command, cwd=project, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
+def _keep_asleep(one: Planned, known: Deployment | None) -> Planned:
+    if known is None:
+        return one
+    schedule = {**one.schedule, "active": False} if one.schedule and SLUG in _slept_schedules(known) else one.schedule
+    return replace(one, paused=known.paused, schedule=schedule)
+
+
+def _slept(known: Deployment | None) -> bool:
+    return known is not None and TAG in known.tags and (known.paused or SLUG in _slept_schedules(known))
+
+
+def _slept_schedules(known: Deployment) -> set[str | None]:
+    return {schedule.slug for schedule in known.schedules if not schedule.active}
+
+
+def _run_prefect(project: Path, manifest: str, environment: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / FILE
+        file.write_text(manifest, encoding="utf-8")
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+        done = subprocess.run(
+            command, cwd=project, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
     if done.returncode != 0:
         said = (done.stdout + done.stderr).decode(errors="replace").split("\n")
         # Its last line is the reason, under a traceback or not.
         why = next((line.strip() for line in reversed(said) if line.strip()), f"exit code {done.returncode}")
         raise DeploymentError(f"prefect deploy failed: {why} (prefect --no-prompt deploy --all tells more)")
-
-
-def _pause_again(api: PrefectApi, before: Mapping[str, Deployment]) -> Iterator[str]:
-    """Prefect's command resumes deployments, and makes schedules anew beside one that has no slug."""
-    for one in api.deployments():
-        known = before.get(one.name)
-        if known is None or TAG not in one.tags:
-            continue
-        if known.paused and not one.paused:
-            api.post(f"/deployments/{one.id}/pause_deployment")
-        slept = {schedule.slug for schedule in known.schedules if not schedule.active}
-        for schedule in one.schedules:
-            if schedule.slug == SLUG and schedule.active and SLUG in slept:
-                values = {"active": False, "parameters": dict(schedule.parameters)}
-                # Without its parameters the server would forget them.
-                api.send("PATCH", f"/deployments/{one.id}/schedules/{schedule.id}", values)
-        if known.paused or SLUG in slept:
-            yield f"{one.name}: is paused, and stays so"
 
 
 def _remove_surplus(api: PrefectApi, planned: Sequence[Planned], after: Mapping[str, Deployment]) -> Iterator[str]:

@@ -60,6 +60,8 @@ def _deployments(planned: Iterable[Planned]) -> Iterator[str]:
         yield from _lines({"description": one.description})
         yield f"    tags: {_scalar(list(one.tags))}"
         yield f"    parameters: {_scalar(dict(one.parameters))}"
+        if one.paused:
+            yield "    paused: true"
         if one.schedule is not None:
             yield f"    schedules: {_scalar([one.schedule])}"
         yield ""

@@ -34,7 +34,10 @@ FLOWS = (
 
 @dataclass(frozen=True)
 class Planned:
-    """A deployment as it shall be. `name` comes without its flow's; `model` is empty where it serves all."""
+    """A deployment as it shall be. `name` comes without its flow's; `model` is empty where it serves all.
+
+    `paused` is what a person made it, and no spec asks for.
+    """
 
     flow: FlowPlan
     name: str
@@ -43,6 +46,7 @@ class Planned:
     parameters: Mapping[str, Any]
     schedule: Mapping[str, Any] | None = None
     model: str = ""
+    paused: bool = False
 
     @property
     def full_name(self) -> str:

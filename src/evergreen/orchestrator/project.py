@@ -30,9 +30,9 @@ def find_project(environ: Mapping[str, str], folder: Path) -> Path:
     """
     named = environ.get(VARIABLE)
     checkout = Path(__file__).parents[3]
-    places = [Path(named)] if named else [folder, *map(Path, filter(None, [environ.get("PWD")])), checkout]
+    places = [Path(named).expanduser()] if named else [folder, *map(Path, filter(None, [environ.get("PWD")])), checkout]
     for place in places:
         if (place / "flows" / "retrain.py").is_file():
-            return place.expanduser().resolve()
+            return place.resolve()
     looked = ", ".join(map(str, dict.fromkeys(places)))
     raise UserError(f"no flows/retrain.py in {looked}; set {VARIABLE} on the worker to the project's folder")
