@@ -39,7 +39,7 @@ class Cluster:
 
 @contextmanager
 def postgres() -> Iterator[Cluster]:
-    """A cluster until the block ends; installed first where that is possible, else its tests are skipped, in CI failed."""
+    """A cluster until the block ends, installed first where possible; else what needs it is skipped, or fails in CI."""
     binaries = _find_binaries() or _install_binaries()
     if binaries is None:
         do_without(_NONE)
