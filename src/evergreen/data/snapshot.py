@@ -20,10 +20,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An immutable Parquet file of the data as_of a moment.
+    """What was known of a source at `as_of`, kept in a Parquet file that nothing writes to again.
 
-    `digest` is the sha256 of the file, and the stem of its name. `labelled` counts the rows whose label is known
-    as_of that moment; the label of every other row is null. Times are aware, in UTC; None without a time column.
+    The file is named after `digest`, its sha256. Rows whose label was out by then are counted in `labelled`; in all
+    others the label is null. Times are aware, in UTC; None without a time column.
     `rows_read` counts all rows of the source, of other times too; None where it is not known.
     """
 
