@@ -14,7 +14,7 @@ from evergreen.orchestrator.api import PrefectApi
 from evergreen.supervisor.launch import is_of_home
 from evergreen.supervisor.processes import Marked, marked_processes
 from evergreen.supervisor.state import UpState, read_state
-from tests.servers import wait_for
+from tests.servers import place_migrated, wait_for
 
 REPOSITORY = Path(__file__).parents[1]
 PREFIXES = ("PREFECT_", "EVERGREEN_", "MLFLOW_")
@@ -73,16 +73,21 @@ def evergreen(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command, check=False, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
 
 
+def copy_code(folder: Path) -> None:
+    """The repository's flows, tasks and automations, in a project's folder."""
+    leave = shutil.ignore_patterns("__pycache__")
+    for name in ("flows", "tasks", "deployments/automations"):
+        shutil.copytree(REPOSITORY / name, folder / name, dirs_exist_ok=True, ignore=leave)
+
+
 @contextmanager
 def running_project(folder: Path, *options: str, more: Mapping[str, str] | None = None) -> Iterator[Machine]:
     """`evergreen up` for a folder with configs/ and tables, from when all is up until the block ends.
 
     The repository's flows, tasks and automations are copied beside them. `more` is environment.
     """
-    for name in ("flows", "tasks", "deployments/automations"):
-        shutil.copytree(
-            REPOSITORY / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
+    copy_code(folder)
+    place_migrated(folder / "home" / "prefect")
     command = [sys.executable, "-m", "evergreen.cli.main", "up", "--prefect-port", "0", "--mlflow-port", "0", *options]
     with (folder / "up.txt").open("a") as output:
         process = subprocess.Popen(

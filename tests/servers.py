@@ -1,13 +1,18 @@
 """Prefect's server as a team runs it: a process of its own, with its services, behind a password."""
 
+import atexit
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ QUICK = {
     "PREFECT_SERVER_UI_ENABLED": "false",
     "DO_NOT_TRACK": "true",
 }
+DATABASE, MEMO = "prefect.db", "memo_store.toml"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,33 @@ def bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
+@cache
+def _migrated() -> Path:
+    """Where a database of Prefect's lies when one has been migrated: half of what a server's first start takes."""
+    return Path(tempfile.mkdtemp(prefix="evergreen-prefect-"))
+
+
+def place_migrated(home: Path) -> None:
+    """Put a migrated database into a home of Prefect's that has none, where a server of this process left one."""
+    if (_migrated() / DATABASE).exists() and not (home / DATABASE).exists():
+        shutil.copytree(_migrated(), home, dirs_exist_ok=True)
+
+
+def keep_migrated(home: Path) -> None:
+    """Keep the database of a server that is up and empty, for the next one."""
+    if not (home / DATABASE).exists() or (_migrated() / DATABASE).exists():
+        return
+    half = _migrated() / "half"
+    # Consistent, though the server is at work.
+    with closing(sqlite3.connect(home / DATABASE)) as source, closing(sqlite3.connect(half)) as copy:
+        source.backup(copy)
+    half.rename(_migrated() / DATABASE)
+    # What it says is in the database, its blocks, no other server looks for again.
+    if (home / MEMO).exists():
+        shutil.copy(home / MEMO, _migrated() / MEMO)
+    atexit.register(shutil.rmtree, _migrated(), ignore_errors=True)
+
+
 @contextmanager
 def prefect_server(
     folder: Path, auth: str | None = "eva:s3cret", more: Mapping[str, str] | None = None, port: int | None = None
@@ -55,9 +88,11 @@ def prefect_server(
 
     `more` is environment.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    home = folder / "prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    place_migrated(home)
     port = port or free_port()
-    environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(folder / "prefect"), **(more or {})}
+    environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(home), **(more or {})}
     if auth:
         environment["PREFECT_SERVER_API_AUTH_STRING"] = environment["PREFECT_API_AUTH_STRING"] = auth
     factory = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
@@ -67,6 +102,7 @@ def prefect_server(
     try:
         server = PrefectServer(PrefectApi(f"http://127.0.0.1:{port}/api", auth), folder)
         wait_for(server.api.health, running)
+        keep_migrated(home)
         yield server
     finally:
         stop(running)
@@ -82,7 +118,8 @@ def process_worker(folder: Path, environment: Mapping[str, str]) -> Iterator["su
     try:
         yield running
     finally:
-        stop(running)
+        # One that has nothing to do takes its time to notice.
+        stop(running, patience_seconds=1)
 
 
 @contextmanager
@@ -105,7 +142,8 @@ def mlflow_server(folder: Path, database: str) -> Iterator[str]:
 def is_well(url: str) -> bool:
     """True where somebody answers that all is well."""
     with suppress(httpx.TransportError):
-        return httpx.get(url, timeout=5).is_success
+        # Certificates take longer to read than a server of this machine takes to answer.
+        return httpx.get(url, timeout=5, verify=url.startswith("https")).is_success
     return False
 
 
@@ -115,20 +153,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(question: Callable[[], Any], process: "subprocess.Popen[Any] | None" = None, seconds: float = 120) -> Any:
+def wait_for(
+    question: Callable[[], Any],
+    process: "subprocess.Popen[Any] | None" = None,
+    seconds: float = 120,
+    pause_seconds: float = 0.2,
+) -> Any:
     """The first answer that is one: neither None, False nor empty."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert process is None or process.poll() is None, "the process has ended"
         if (answer := question()) not in (None, False, [], ()):
             return answer
-        time.sleep(0.2)
+        time.sleep(pause_seconds)
     raise AssertionError("there was no answer in time")
 
 
-def stop(process: "subprocess.Popen[Any]") -> None:
+def stop(process: "subprocess.Popen[Any]", patience_seconds: float = 10) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=10)
+        process.wait(timeout=patience_seconds)
     process.kill()
     process.wait()

@@ -7,24 +7,28 @@ is real and asks for passwords; the object store is a stand-in.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
+import yaml
 
 from evergreen.orchestrator.answers import FlowRun
 from evergreen.orchestrator.api import PrefectApi
 from tests.deployments.objects import Objects, serve_objects
-from tests.deployments.shipped import DEPLOYMENTS, REPOSITORY, filled, secrets, stages
+from tests.deployments.shipped import DEPLOYMENTS, filled, secrets, stages
+from tests.machine import copy_code
 from tests.postgres import Cluster, postgres
-from tests.servers import bare_environment, free_port, stop, wait_for
+from tests.servers import bare_environment, free_port, is_well, stop, wait_for
 
 pytestmark = pytest.mark.slow
 
-PASSWORDS = secrets() | {"PREFECT_AUTH": "eva:s3cret"}
+PASSWORDS = secrets() | {"PREFECT_AUTH": "eva:s3cret", "WORKER_QUERY_SECONDS": "2"}
 SERVICES = filled(PASSWORDS)["services"]
 # Of whoever runs these tests: none of it may be what makes a server start.
 OURS = ("EVERGREEN_", "MLFLOW_", "PREFECT_", "AWS_", "PG")
@@ -35,6 +39,7 @@ class Stack:
     """Where everything answers. `here` says a text of the containers' network in words of this machine."""
 
     folder: Path
+    project: Path
     cluster: Cluster
     objects: Objects
     prefect: int
@@ -43,13 +48,14 @@ class Stack:
 
     def here(self, text: str) -> str:
         places = {
+            # First: what comes after it may stand below /tmp.
+            "/tmp/": f"{self.folder}/",
             "postgres:5432": f"127.0.0.1:{self.cluster.port}",
             "prefect:4200": f"127.0.0.1:{self.prefect}",
             "mlflow:5000": f"127.0.0.1:{self.mlflow}",
             "http://objects:8333": self.objects.url,
             "/var/lib/evergreen": str(self.folder),
-            "/srv/evergreen": str(REPOSITORY),
-            "/tmp/": f"{self.folder}/",
+            "/srv/evergreen": str(self.project),
         }
         for name, place in places.items():
             text = text.replace(name, place)
@@ -83,7 +89,7 @@ class Stack:
         log = self.folder / f"{service}.log"
         with log.open("w") as output:
             running = subprocess.Popen(
-                self.command(service), env=self.environment(service), cwd=REPOSITORY, stdout=output, stderr=output
+                self.command(service), env=self.environment(service), cwd=self.project, stdout=output, stderr=output
             )
         try:
             yield running
@@ -94,7 +100,7 @@ class Stack:
         """A service that ends, or other words in its place; what it said."""
         command = [str(Path(sys.executable).with_name(words[0])), *words[1:]] if words else self.command(service)
         done = subprocess.run(
-            command, env=self.environment(service), cwd=REPOSITORY, capture_output=True, text=True, check=False
+            command, env=self.environment(service), cwd=self.project, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -135,23 +141,26 @@ def databases() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def stack(databases: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Prefect's server and MLflow's, up and well."""
+def stack(
+    databases: Cluster,
+    small_spec: Callable[[str], dict[str, Any]],
+    shopper_table: Callable[..., pd.DataFrame],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stack]:
+    """Prefect's server and MLflow's, up and well, for a project with one model that is trained in a second."""
     folder = tmp_path_factory.mktemp("stack")
+    project = folder / "project"
+    copy_code(project)
+    (project / "configs").mkdir()
+    (project / "configs" / "tiny.yaml").write_text(yaml.safe_dump(small_spec("tiny")))
+    shopper_table().to_csv(project / "table.csv", index=False)
     key = SERVICES["mlflow"]["environment"]["AWS_ACCESS_KEY_ID"]
     with serve_objects(key, "evergreen") as objects:
-        stack = Stack(folder, databases, objects, free_port(), free_port(), free_port())
+        stack = Stack(folder, project, databases, objects, free_port(), free_port(), free_port())
         with stack.started("prefect") as prefect, stack.started("mlflow") as mlflow:
-            wait_for(lambda: well(f"http://127.0.0.1:{stack.prefect}/api/health"), prefect, 180)
-            wait_for(lambda: well(f"http://127.0.0.1:{stack.mlflow}/health"), mlflow, 180)
+            wait_for(lambda: is_well(f"http://127.0.0.1:{stack.prefect}/api/health"), prefect, 180)
+            wait_for(lambda: is_well(f"http://127.0.0.1:{stack.mlflow}/health"), mlflow, 180)
             yield stack
-
-
-def well(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "evergreen"])
@@ -208,23 +217,22 @@ def test_mlflow_answers_nobody_who_calls_it_by_another_name(stack):
     assert httpx.get(url, headers={"Host": "rebound.example.com"}).status_code == httpx.codes.FORBIDDEN
 
 
-def test_a_team_starts_in_the_order_of_compose_and_retrains(stack):
+def test_a_team_starts_in_the_order_of_compose_and_retrains(stack, first_moment):
     stack.once("migrate")
-    assert "penguins" in stack.once("deploy")
+    assert "retrain/tiny: created" in stack.once("deploy")
     assert "Traceback" not in stack.once("tend", ["evergreen", "tend"])
     api = PrefectApi(f"http://127.0.0.1:{stack.prefect}/api", PASSWORDS["PREFECT_AUTH"])
-    deployment = api.deployment("retrain/penguins")
+    deployment = api.deployment("retrain/tiny")
     assert deployment is not None
-    run = api.create_run(deployment.id, {"model": "penguins"}, "the first run of a team")
+    run = api.create_run(deployment.id, {"as_of": first_moment.isoformat()}, "the first run of a team")
     with stack.started("worker") as worker:
-        wait_for(lambda: well(f"http://127.0.0.1:{stack.health}/health"), worker, 180)
+        wait_for(lambda: is_well(f"http://127.0.0.1:{stack.health}/health"), worker, 180)
         ended = wait_for(lambda: finished(api, deployment.id, run.id), worker, 600)
     assert ended.state_type == "COMPLETED", ended.message + stack.log("worker")
     assert len([key for key in stack.objects.stored if key.startswith("evergreen/snapshots/")]) == 1
     password = SERVICES["worker"]["environment"]["PGPASSWORD"]
     kinds = psql(stack.cluster, "evergreen", "evergreen", "-c", "SELECT kind FROM decisions", PGPASSWORD=password)
     assert kinds.stdout.strip() == "PROMOTE", kinds.stderr
-    assert "penguins" in stack.once("worker", ["evergreen", "status"])
 
 
 def finished(api: PrefectApi, deployment: str, run: str) -> FlowRun | None:

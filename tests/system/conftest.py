@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from evergreen.orchestrator.answers import Deployment, FlowRun
+from evergreen.orchestrator.answers import FlowRun
 from evergreen.orchestrator.api import PrefectApi
 from evergreen.orchestrator.names import retrain_deployment
 from evergreen.registry.versions import Registry
@@ -22,7 +22,7 @@ from evergreen.stages.open import tracking_of
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 from tests import servers
-from tests.machine import REPOSITORY
+from tests.machine import copy_code
 from tests.servers import PrefectServer, bare_environment, wait_for
 
 MODEL = "oak"
@@ -36,17 +36,12 @@ class Site:
     folder: Path
     api: PrefectApi
     environment: Mapping[str, str]
+    deployment_id: str
     model: str = MODEL
 
     @property
     def settings(self) -> Settings:
         return Settings.from_environment(self.environment)
-
-    @property
-    def deployment(self) -> Deployment:
-        found = self.api.deployment(retrain_deployment(self.model))
-        assert found is not None
-        return found
 
     @property
     def table(self) -> Path:
@@ -58,7 +53,7 @@ class Site:
 
     def runs(self) -> tuple[FlowRun, ...]:
         """All runs of the model's retraining, whatever started them."""
-        return self.api.flow_runs(deployment_ids=[self.deployment.id])
+        return self.api.flow_runs(deployment_ids=[self.deployment_id])
 
     def ended(self, run: FlowRun) -> FlowRun:
         """A run when it has come to its end, which is a good one."""
@@ -67,7 +62,7 @@ class Site:
             found = self.api.flow_run(run.id)
             return found if found and found.state_type in ENDED else None
 
-        last: FlowRun = wait_for(look, seconds=300)
+        last: FlowRun = wait_for(look, seconds=300, pause_seconds=0.5)
         assert last.state_type == "COMPLETED", last.message
         return last
 
@@ -90,9 +85,7 @@ def code(
 ) -> Path:
     """A project's folder: the repository's flows, one spec and its table."""
     folder = tmp_path_factory.mktemp("system") / "project"
-    leave = shutil.ignore_patterns("__pycache__")
-    for part in ("flows", "tasks", "deployments/automations"):
-        shutil.copytree(REPOSITORY / part, folder / part, ignore=leave)
+    copy_code(folder)
     (folder / "configs").mkdir()
     # The last month is what may have moved, and however much did, a run for drift retrains.
     drift = {"min_rows": 100, "window": "30d", "max_share": 1.0}
@@ -140,8 +133,10 @@ def site(request: pytest.FixtureRequest, code: Path, tmp_path_factory: pytest.Te
         }
         environment = {**bare_environment(), **server.environment, **own, **addresses}
         deploy(project, environment)
+        deployed = server.api.deployment(retrain_deployment(MODEL))
+        assert deployed is not None
         held.enter_context(servers.process_worker(folder, environment))
-        yield Site(project, server.api, environment)
+        yield Site(project, server.api, environment, deployed.id)
 
 
 def deploy(project: Path, environment: Mapping[str, str]) -> None:

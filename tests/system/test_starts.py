@@ -24,13 +24,13 @@ def scheduled(site):
     soon = datetime.now(UTC) + timedelta(seconds=3)
     # Whoever pauses and resumes a schedule in the UI has lost its parameters: here are none.
     every = {"schedule": {"interval": 120, "anchor_date": soon.isoformat()}, "active": True, "slug": "often"}
-    (made,) = site.api.send("POST", f"/deployments/{site.deployment.id}/schedules", [every])
+    (made,) = site.api.send("POST", f"/deployments/{site.deployment_id}/schedules", [every])
 
     def fired():
         return next((run for run in site.runs() if run.state_type not in WAITING), None)
 
-    run = wait_for(fired, seconds=110)
-    site.api.send("PATCH", f"/deployments/{site.deployment.id}/schedules/{made['id']}", {"active": False})
+    run = wait_for(fired, seconds=110, pause_seconds=0.5)
+    site.api.send("PATCH", f"/deployments/{site.deployment_id}/schedules/{made['id']}", {"active": False})
     return site.ended(run)
 
 
@@ -46,7 +46,7 @@ def test_a_schedule_fires_and_its_run_retrains_to_a_first_champion(site, schedul
 def test_a_run_with_the_values_of_the_form_retrains(site, scheduled):
     before, as_of = site.champion, scheduled.expected_start_time + timedelta(seconds=1)
     values = {"model": site.model, "reason": "manual", "as_of": as_of.isoformat(), "dry_run": False, "force": True}
-    run = site.ended(site.api.create_run(site.deployment.id, values, str(uuid.uuid4())))
+    run = site.ended(site.api.create_run(site.deployment_id, values, str(uuid.uuid4())))
     entry = site.decision(run)
     assert (entry.reason, entry.as_of, entry.kind) == (Reason.MANUAL, as_of, DecisionKind.PROMOTE), entry.reasons
     assert site.champion == before + 1
@@ -56,7 +56,7 @@ def test_a_run_with_the_values_of_the_form_retrains(site, scheduled):
 def test_a_run_that_meets_another_is_dropped_and_the_ledger_says_why(site, scheduled):
     before = site.champion
     with take_turn(site.settings.store_url, site.model, "the test", datetime.now(UTC)):
-        run = site.ended(site.api.create_run(site.deployment.id, {"model": site.model}, str(uuid.uuid4())))
+        run = site.ended(site.api.create_run(site.deployment_id, {"model": site.model}, str(uuid.uuid4())))
     assert run.name.endswith(": dropped")
     entry = site.decision(run)
     assert (entry.kind, entry.training_key) == (DecisionKind.SKIP, None)
@@ -90,7 +90,7 @@ def test_ten_drift_events_in_a_burst_start_one_run_with_the_first_ones_payload_a
     events = [drift_event(site, number) for number in range(10)]
     site.api.post_events(events[:1])
     site.api.post_events(events)
-    (first,) = wait_for(started, seconds=60)
+    (first,) = wait_for(started, seconds=60, pause_seconds=0.5)
     run = site.ended(first)
     # What is not there by the time that the run has ended is not about to come.
     assert [one.id for one in started()] == [run.id]
@@ -120,13 +120,13 @@ WRONG = {
 def test_a_wrong_value_is_refused_before_a_run_is_created(site, values):
     before = {run.id for run in site.runs()}
     with pytest.raises(Refused) as refused:
-        site.api.create_run(site.deployment.id, {"model": site.model, **values}, str(uuid.uuid4()))
+        site.api.create_run(site.deployment_id, {"model": site.model, **values}, str(uuid.uuid4()))
     assert refused.value.status == 409
     assert {run.id for run in site.runs()} == before
 
 
 def test_the_form_offers_models_reasons_and_says_what_each_field_is(site):
-    schema = site.api.get(f"/deployments/{site.deployment.id}")["parameter_openapi_schema"]
+    schema = site.api.get(f"/deployments/{site.deployment_id}")["parameter_openapi_schema"]
     fields = schema["properties"]
     assert fields["model"]["enum"] == [site.model]
     assert schema["definitions"]["Reason"]["enum"] == [reason.value for reason in Reason]
