@@ -226,13 +226,13 @@ def deployment(name: str, cron: str = "0 6 * * 1", active: bool = True, paused: 
     return Deployment("1", name, paused, {}, (schedule,), "READY", "evergreen", ("evergreen",))
 
 
-NAMES = ("approve/approve", "retrain/tiny", "rollback/tiny")
+NAMES = ("approve/approve", "retrain/tiny", "rollback/tiny", "score/tiny")
 
 
 @pytest.mark.parametrize(
     ("names", "outcome", "what"),
     [
-        (NAMES, OK, "3"),
+        (NAMES, OK, "4"),
         (NAMES[1:], WRONG, "missing: approve/approve"),
         ((*NAMES, "retrain/gone"), WRONG, "without a spec: retrain/gone"),
         ((), WRONG, "missing: "),

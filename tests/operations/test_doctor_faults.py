@@ -57,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
         api = running.api
         api.post("/work_pools/", name=POOL, type="process")
         report(api, "bee")
-        for name in (f"retrain/{MODEL}", f"rollback/{MODEL}", "approve/approve"):
+        for name in (f"retrain/{MODEL}", f"rollback/{MODEL}", f"score/{MODEL}", "approve/approve"):
             deploy(api, name)
         api.post("/automations/", name=drift_automation(MODEL), enabled=True, trigger=TRIGGER, actions=ACTIONS)
         yield api

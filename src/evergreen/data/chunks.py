@@ -5,6 +5,8 @@ from typing import Any
 
 from evergreen.data.frame import open_snapshot
 
+CHUNK_ROWS = 100_000
+
 
 def read_chunks(path: str, columns: Sequence[str], rows: int, first: int = 0) -> Iterator[Any]:
     """Arrow tables of `rows` rows each, the last one of what is left, from the row at position `first` on.

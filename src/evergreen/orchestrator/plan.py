@@ -28,6 +28,7 @@ class FlowPlan:
 FLOWS = (
     FlowPlan("retrain", "Retrains {model}, compares it with its champion and promotes what is better.", scheduled=True),
     FlowPlan("rollback", "Makes an earlier champion of {model} the champion again."),
+    FlowPlan("score", "Scores the rows whose label is not known yet with the champion of {model}."),
     FlowPlan("approve", "Answers a decision that waits for a person.", per_model=False),
 )
 

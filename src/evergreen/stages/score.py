@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evergreen.data.chunks import CHUNK_ROWS, read_chunks
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import EvergreenError
 from evergreen.files import digest_of
@@ -17,8 +18,6 @@ from evergreen.stages.score_rules import require_rules
 from evergreen.stages.scorer import Scorer
 
 log = logging.getLogger("evergreen.score")
-
-CHUNK_ROWS = 100_000
 
 Told = Callable[[int, int], None]
 
@@ -84,7 +83,6 @@ def _default_folder(question: Mapping[str, Any], as_of: datetime, settings: Sett
 
 def _write(scorer: Scorer, snapshot: Snapshot, folder: ScoreFolder, settings: Settings, told: Told) -> tuple[Part, ...]:
     """Every part: those that are there, and then the others."""
-    from evergreen.data.chunks import read_chunks
     from evergreen.registry.model import load
 
     model = load(tracking_of(settings), scorer.champion.source, scorer.champion.digest)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from evergreen.checks import Check, Outcome
+from evergreen.data.chunks import read_chunks
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import DataError
 from evergreen.stages.scorer import Scorer
@@ -58,7 +59,6 @@ def _whole(scorer: Scorer, snapshot: Snapshot, rules: list[ColumnRule]) -> Itera
 def _by_chunk(
     scorer: Scorer, snapshot: Snapshot, rules: list[ColumnRule], chunk_rows: int
 ) -> Iterator[tuple[bool, Check]]:
-    from evergreen.data.chunks import read_chunks
     from evergreen.validation.chunked import check_chunks
 
     columns = list(dict.fromkeys(rule.column for rule in rules))
