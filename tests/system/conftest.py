@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,19 @@ from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.supervisor.launch import is_of_home
+from evergreen.supervisor.processes import MARK, Marked, marked_processes
 from tests import servers
 from tests.machine import copy_code
 from tests.servers import PrefectServer, bare_environment, wait_for
 
 MODEL = "oak"
+# A model that tries enough to be killed in between.
+PATIENT = "elm"
+MANY = [
+    {"kind": "logistic_regression", "grid": {"C": [0.1, 1.0]}},
+    {"kind": "gradient_boosting", "grid": {"n_estimators": [200, 300, 400]}},
+]
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -37,6 +45,8 @@ class Site:
     api: PrefectApi
     environment: Mapping[str, str]
     deployment_id: str
+    held: ExitStack
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     model: str = MODEL
 
     @property
@@ -50,6 +60,15 @@ class Site:
     @property
     def champion(self) -> int | None:
         return Registry(tracking_of(self.settings)).champion_version(self.model)
+
+    @property
+    def living(self) -> tuple[Marked, ...]:
+        """Processes of this site that live, flow runs included."""
+        return tuple(found for found in marked_processes() if is_of_home(found.mark, self.settings.home))
+
+    def hire(self) -> None:
+        """Start a worker, which stays until the site is closed."""
+        self.workers.append(self.held.enter_context(servers.process_worker(self.folder.parent, self.environment)))
 
     def runs(self) -> tuple[FlowRun, ...]:
         """All runs of the model's retraining, whatever started them."""
@@ -83,7 +102,7 @@ def today_table(shopper_table: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 def code(
     small_spec: Callable[[str], Mapping[str, Any]], today_table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A project's folder: the repository's flows, one spec and its table."""
+    """A project's folder: the repository's flows, two specs and their table."""
     folder = tmp_path_factory.mktemp("system") / "project"
     copy_code(folder)
     (folder / "configs").mkdir()
@@ -91,6 +110,8 @@ def code(
     drift = {"min_rows": 100, "window": "30d", "max_share": 1.0}
     spec = {**small_spec(MODEL), "drift": drift, "schedule": {"active": False}}
     (folder / "configs" / f"{MODEL}.yaml").write_text(yaml.safe_dump(spec))
+    patient = {**spec, "model": PATIENT, "training": {**spec["training"], "candidates": MANY}}
+    (folder / "configs" / f"{PATIENT}.yaml").write_text(yaml.safe_dump(patient))
     today_table.to_csv(folder / "table.csv", index=False)
     return folder
 
@@ -118,25 +139,36 @@ def start_postgresql(
     return server, {"MLFLOW_TRACKING_URI": tracking, "EVERGREEN_STORE_URL": store}
 
 
-@pytest.fixture(scope="session", params=[start_sqlite, start_postgresql], ids=["sqlite", "postgresql"])
+START = {"sqlite": start_sqlite, "postgresql": start_postgresql}
+
+
+@pytest.fixture(scope="session")
+def patient() -> str:
+    """The model that takes its time."""
+    return PATIENT
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def site(request: pytest.FixtureRequest, code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     project = Path(shutil.copytree(code, folder / "project"))
     home = folder / "home"
     with ExitStack() as held:
-        server, addresses = request.param(request, held, folder, home)
+        server, addresses = START[request.param](request, held, folder, home)
         own = {
             "EVERGREEN_HOME": str(home),
             "EVERGREEN_CONFIGS": str(project / "configs"),
             "EVERGREEN_PROJECT": str(project),
             "OMP_NUM_THREADS": "1",
+            MARK: f"tests@{home}",
         }
         environment = {**bare_environment(), **server.environment, **own, **addresses}
         deploy(project, environment)
         deployed = server.api.deployment(retrain_deployment(MODEL))
         assert deployed is not None
-        held.enter_context(servers.process_worker(folder, environment))
-        yield Site(project, server.api, environment, deployed.id)
+        site = Site(project, server.api, environment, deployed.id, held)
+        site.hire()
+        yield site
 
 
 def deploy(project: Path, environment: Mapping[str, str]) -> None:

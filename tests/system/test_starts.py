@@ -128,7 +128,8 @@ def test_a_wrong_value_is_refused_before_a_run_is_created(site, values):
 def test_the_form_offers_models_reasons_and_says_what_each_field_is(site):
     schema = site.api.get(f"/deployments/{site.deployment_id}")["parameter_openapi_schema"]
     fields = schema["properties"]
-    assert fields["model"]["enum"] == [site.model]
+    assert site.model in fields["model"]["enum"]
+    assert fields["model"]["enum"] == sorted(path.stem for path in site.settings.configs.glob("*.yaml"))
     assert schema["definitions"]["Reason"]["enum"] == [reason.value for reason in Reason]
     assert {"type": "string", "format": "date-time"} in fields["as_of"]["anyOf"]
     assert [fields[name]["type"] for name in ("dry_run", "force")] == ["boolean", "boolean"]
