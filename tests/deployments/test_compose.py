@@ -78,6 +78,14 @@ def test_only_pages_are_published_and_only_on_loopback():
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in SERVICES[name]["ports"])
 
 
+def test_the_worker_is_the_one_of_its_image_with_a_limit_that_a_team_sets():
+    words = list(SERVICES["worker"]["command"])
+    limit = words.index("--limit") + 1
+    assert words == stages()["worker"].command, "and as many runs as the image allows, unless WORKER_RUNS says else"
+    asked = filled(secrets() | {"WORKER_RUNS": "7"})["services"]["worker"]["command"]
+    assert asked == [*words[:limit], "7", *words[limit + 1 :]]
+
+
 def test_databases_and_objects_are_out_of_reach_from_outside():
     assert filled(secrets())["networks"]["state"] == {"internal": True}
     assert [SERVICES[name]["networks"] for name in ("postgres", "objects")] == [["state"], ["state"]]

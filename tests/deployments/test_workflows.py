@@ -61,6 +61,12 @@ def test_nothing_that_others_write_becomes_part_of_a_script():
         assert [text for text in found if not text.strip().startswith("matrix.python")] == []
 
 
+def test_no_push_is_dropped_for_a_later_one():
+    # GitHub keeps the newest of those that wait in a group, and cancels the others unseen.
+    group = LOADED["retrain"]["concurrency"]["group"]
+    assert re.fullmatch(r"retrain-\$\{\{ github\.event_name == 'push' && github\.sha \|\| github\.ref \}\}", group)
+
+
 def test_the_gate_always_speaks():
     gate = LOADED["retrain"]["jobs"]["gate"]
     # Skipped or filtered by path it would leave a pull request waiting for a check that never comes.
