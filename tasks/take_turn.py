@@ -13,7 +13,7 @@ from evergreen.gate.decision import Reason
 from evergreen.settings import Settings
 from evergreen.stages import turn as stage
 from evergreen.stages.commit import find_commit
-from evergreen.stages.run import Origin, Request
+from evergreen.stages.run import Origin, Request, require_past
 
 
 @contextmanager
@@ -27,8 +27,11 @@ def take_turn(
     # Prefect's moments are of a class of their own, which nothing behind this line knows.
     moment = as_of or datetime.fromisoformat(flow_run.scheduled_start_time.isoformat())
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    now = datetime.now(UTC)
+    if as_of is not None:
+        require_past(moment, now, "as_of")
     page = flow_run.ui_url if (flow_run.ui_url or "").startswith("http") else None
     origin = Origin(getpass.getuser(), find_commit(Path.cwd()), flow_run.id, page)
     request = Request(model, moment, reason, dry_run, force, alert)
-    with stage.take_turn(request, origin, Settings.from_environment(), datetime.now(UTC)) as turn:
+    with stage.take_turn(request, origin, Settings.from_environment(), now) as turn:
         yield turn

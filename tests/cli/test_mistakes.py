@@ -62,6 +62,12 @@ def test_a_moment_before_all_data_says_what_there_is(project, evergreen):
     )
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_moment_that_has_not_come_is_refused_before_its_labels_count_as_known(project, evergreen, command):
+    assert_told(evergreen(command, "tiny", "--as-of", "2999-03-04"), 2, "--as-of: 2999-03-04 00:00 UTC has not come")
+    assert not (project.settings.home / "prefect").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

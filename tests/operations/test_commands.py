@@ -67,6 +67,7 @@ def test_an_alert_says_what_becomes_of_it(terminal, home):
         (("alert", "chrun", *SEEN), "did you mean churn?"),
         (("alert", "churn", "--share", "1.4", "--window-end", "2026-11-16"), "--share"),
         (("alert", "churn", "--share", "0.4", "--window-end", "yesterday"), "is no date"),
+        (("alert", "churn", "--share", "0.4", "--window-end", "2999-11-16"), "2999-11-16 00:00 UTC has not come"),
         (("alert", "churn", "--share", "0.4"), "--window-end"),
         (("alert", "churn", *SEEN, "--window-start", "2026-11-17"), "before it starts"),
     ],

@@ -44,14 +44,17 @@ def alert(
     """Report drift that your own monitoring saw: it starts a retraining, once a window and cooldown."""
     from evergreen.cli.tending import report_drift
     from evergreen.drift.alert import DriftAlert
+    from evergreen.stages.run import require_past
 
+    now = datetime.now(UTC)
+    require_past(window_end, now, "--window-end")
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
     if window_start and window_start > window_end:
         raise typer.BadParameter(f"the window ends ({window_end}) before it starts ({window_start})")
     seen = DriftAlert(
         share=share, columns=names, window_start=window_start, window_end=window_end, severity=severity.value
     )
-    report_drift(model, seen, Settings.from_environment(), datetime.now(UTC))
+    report_drift(model, seen, Settings.from_environment(), now)
 
 
 def tend(

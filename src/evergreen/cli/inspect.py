@@ -1,6 +1,6 @@
 """`evergreen check`, `status` and `history`: look, and change nothing."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +24,9 @@ def check_model(model: str, as_of: datetime, settings: Settings) -> int:
     """Apply a spec's rules to its data; the exit code is 0 where all pass and 1 where one does not."""
     from evergreen.stages.load import inspect_data
     from evergreen.stages.open import read_spec
+    from evergreen.stages.run import require_past
 
+    require_past(as_of, datetime.now(UTC), "--as-of")
     console = open_console()
     spec = read_spec(model, settings)
     snapshot, validation = inspect_data(spec, as_of, settings)

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from evergreen.gate.decision import Reason
 from evergreen.report.summary import summarize
 from evergreen.settings import Settings
 from evergreen.stages.open import read_spec
-from evergreen.stages.run import Conclusion
+from evergreen.stages.run import Conclusion, require_past
 
 
 def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run: bool, force: bool) -> list[Conclusion]:
@@ -26,6 +26,8 @@ def retrain(model: str, moments: Sequence[datetime], reason: Reason, *, dry_run:
 
     Raises what the flow raises: EvergreenError for everything that has a next step.
     """
+    for moment in moments:
+        require_past(moment, datetime.now(UTC), "--as-of")
     settings = Settings.from_environment()
     console = open_console()
     chosen = is_chosen(os.environ)

@@ -1,7 +1,7 @@
 """What a run is about, and what it has found so far."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from evergreen.checks import Check
 from evergreen.data.snapshot import Snapshot
 from evergreen.drift.alert import DriftAlert
 from evergreen.drift.result import DriftResult
+from evergreen.errors import UserError
 from evergreen.evaluation.result import Evaluation
 from evergreen.gate.decision import Decision, DecisionKind, Reason
 from evergreen.registry.handles import Champion, LoggedModel, Registered, RunHandle
@@ -17,6 +18,9 @@ from evergreen.spec.model import ModelSpec
 from evergreen.training.handles import FittedModel, RowSplit, TrialResult
 
 Part = TypeVar("Part")
+
+# Clocks of two machines differ.
+_CLOCKS = timedelta(minutes=1)
 
 
 def reached(part: Part | None) -> Part:
@@ -28,6 +32,16 @@ def reached(part: Part | None) -> Part:
     if part is None:
         raise ValueError("a stage was called before the one that it builds on")
     return part
+
+
+def require_past(moment: datetime, now: datetime, name: str) -> None:
+    """Raise UserError for a moment that is still to come: labels that nobody can know yet would count as known.
+
+    Both are aware; `name` is what the caller calls the moment.
+    """
+    if moment > now + _CLOCKS:
+        came = f"{moment:%Y-%m-%d %H:%M} UTC has not come yet (it is {now:%Y-%m-%d %H:%M} UTC)"
+        raise UserError(f"{name}: {came}; name a moment of the past")
 
 
 @dataclass(frozen=True)
