@@ -7,6 +7,7 @@ import pytest
 from evergreen.drift.alert import DriftAlert
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.operations.alert import raise_alert, refusal
+from evergreen.store.entry import Cause
 from evergreen.store.facts import FactKind
 
 
@@ -56,6 +57,8 @@ def test_the_spec_says_how_long_a_model_cools_down(home, seen, later, hours, tak
         ({"reason": Reason.DRIFT}, False),
         ({"reason": Reason.SCHEDULED}, True),
         ({"reason": Reason.DRIFT, "kind": DecisionKind.SKIP}, True),
+        ({"reason": Reason.DRIFT, "cause": Cause.TIMEOUT}, True),
+        ({"reason": Reason.DRIFT, "cause": Cause.RECONCILE, "kind": DecisionKind.HOLD}, True),
     ],
 )
 def test_a_model_cools_down_after_a_retraining_for_drift(home, seen, later, parts, taken):

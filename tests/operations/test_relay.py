@@ -2,14 +2,14 @@
 
 import threading
 from datetime import timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
 from evergreen.drift.alert import EVENT
 from evergreen.gate.decision import DecisionKind
-from evergreen.operations.channels import Channel, event, notification_channels, with_answer
-from evergreen.operations.relay import deliver, relay, retry_at
+from evergreen.operations.channels import PREFECT, Channel, event, notification_channels, with_answer
+from evergreen.operations.relay import Pace, deliver, relay, retry_at
 from evergreen.store.facts import Fact, FactKind
 
 KINDS = {"churn": frozenset({FactKind.REJECTED, FactKind.DRIFT})}
@@ -92,8 +92,70 @@ def test_what_grew_old_unsent_is_no_news_and_that_is_said_once(home, later):
     home.fact("two")
     told = []
     [line] = deliver(keeping(told), home.outbox, later(days=3, hours=1))
-    assert "is not told 2 facts of before 2026-11-16 07:10 UTC" in line
+    assert "is not told 2 facts of 2026-11-16 06:10 UTC and before" in line
     assert deliver(keeping(told), home.outbox, later(days=3, hours=2)) == told == []
+
+
+@pytest.mark.parametrize("unwanted", [{"model": "delay"}, {"kind": FactKind.PROMOTED}], ids=["model", "kind"])
+def test_what_nobody_wants_on_a_channel_is_in_nobodys_way(home, later, monkeypatch, unwanted):
+    monkeypatch.setattr("evergreen.operations.relay._PAGE", 3)
+    for number in range(5):
+        home.fact(f"unwanted {number}", at=later(seconds=number), **unwanted)
+    home.fact("wanted", at=later(minutes=1))
+    wanted, told = {"churn": {FactKind.REJECTED}, "delay": {FactKind.PROMOTED}}, []
+    deliver(channel(lambda fact: told.append(fact.key), wanted), home.outbox, later(minutes=2))
+    assert told == ["wanted"]
+
+
+def test_an_alert_outlasts_an_outage_of_weeks_and_other_facts_do_not(home, later):
+    home.fact("drift", FactKind.DRIFT)
+    home.fact("rejected")
+    told = []
+    events = channel(lambda fact: told.append(fact.key), None, PREFECT)
+    [old, _] = deliver(events, home.outbox, later(days=29))
+    assert "is not told a fact of 2026-11-16 06:10 UTC and before" in old
+    assert told == ["drift"]
+
+
+def test_an_alert_that_cannot_be_delivered_is_tried_for_a_month(home, later):
+    home.fact("drift", FactKind.DRIFT)
+    events = channel(lambda fact: "answered 500", None, PREFECT)
+    assert "tried again" in deliver(events, home.outbox, later(days=20))[0]
+    assert deliver(events, home.outbox, later(days=30))[0].endswith("given up after 30 days")
+    assert deliver(events, home.outbox, later(days=31)) == []
+
+
+def test_an_alert_that_is_older_than_a_month_is_named_and_dropped(home, later):
+    home.fact("drift", FactKind.DRIFT)
+    told = []
+    [line] = deliver(channel(told.append, None, PREFECT), home.outbox, later(days=31))
+    assert "prefect is not told a fact of 2026-11-16" in line
+    assert told == []
+
+
+def test_a_claim_lasts_from_when_it_was_made_however_long_the_pass_takes(home, later):
+    for number in range(12):
+        home.fact(f"{number:02}")
+    halves, told = count(2), []
+
+    def send(fact):
+        # Each message takes a minute; another relay looks meanwhile.
+        told.append(fact.key)
+        at = later(minutes=len(told) + 1, seconds=30)
+        assert not home.outbox.claim(fact, "webhook:ALERT_URL", at, timedelta(minutes=5))
+
+    deliver(channel(send), home.outbox, later(minutes=1), Pace(lambda: later(minutes=next(halves) / 2)))
+    assert told == [f"{number:02}" for number in range(12)]
+
+
+def test_who_is_told_to_stop_sends_no_more(home, later):
+    home.fact("one")
+    home.fact("two")
+    told = []
+    deliver(keeping(told), home.outbox, later(minutes=1), Pace(stopped=lambda: bool(told)))
+    assert told == ["one"]
+    deliver(keeping(told), home.outbox, later(minutes=1))
+    assert told == ["one", "two"], "what was not begun is nobody's"
 
 
 def test_many_facts_are_told_over_several_passes(home, later):

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,16 @@ def test_a_tracking_run_of_the_living_is_left_alone(crowned):
         assert problems(crowned) == []
         assert "a run has its turn" in tidy(crowned.model, crowned.settings, NOW)[0]
     assert len(problems(crowned)) == 1
+
+
+@pytest.mark.parametrize(("age", "closed"), [(timedelta(hours=23), False), (timedelta(hours=25), True)])
+def test_a_dry_run_takes_no_turn_and_is_taken_for_dead_after_a_day(crowned, age, closed):
+    tracking = tracking_of(crowned.settings)
+    dry = tracking.start_run(crowned.model, "a look", {"evergreen.dry_run": "true"})
+    trial = tracking.start_child(dry, "a trial", {})
+    began = datetime.fromtimestamp(tracking.client.get_run(dry.run_id).info.start_time / 1000, UTC)
+    lines = "".join(tidy(crowned.model, crowned.settings, began + age))
+    assert [run.run_id in lines for run in (dry, trial)] == [closed, closed]
 
 
 @pytest.mark.parametrize("kind", [DecisionKind.REJECT, DecisionKind.HOLD, DecisionKind.SKIP])

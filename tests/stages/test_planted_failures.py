@@ -13,6 +13,8 @@ from evergreen.settings import Settings
 from evergreen.stages.open import open_run
 from evergreen.stages.promote import promote
 from evergreen.stages.run import Origin, Request
+from evergreen.stages.turn import drop, take_turn
+from evergreen.store.turn import Busy
 
 
 class Killed(BaseException):
@@ -110,9 +112,25 @@ def test_a_champion_that_another_run_has_replaced_meanwhile_stays(crowned, secon
     assert [crown.version for crown in crowned.ledger.history(crowned.model)] == [1]
     newest = crowned.ledger.entries(crowned.model)[0]
     assert (newest.kind, newest.version) == (DecisionKind.HOLD, 2), "the promotion is withdrawn"
+    with pytest.raises(IntegrityError, match="no decision speaks of it"):
+        crowned.run(second_moment)
+    client.set_registered_model_alias(crowned.model, "champion", "1")
     conclusion = crowned.run(second_moment)
     assert conclusion.evidence.decision.kind is not DecisionKind.SKIP, "a promotion without effect is no answer"
-    assert conclusion.report.champion_version == 3, "the next run is measured against the one that is there"
+
+
+def test_an_alias_that_somebody_deleted_is_not_read_as_no_champion(crowned, second_moment):
+    crowned.registry.tracking.client.delete_registered_model_alias(crowned.model, "champion")
+    with pytest.raises(IntegrityError, match=r"is gone, but the ledger knows of version 1; evergreen rollback"):
+        crowned.run(second_moment)
+    assert crowned.decisions() == ["PROMOTE"]
+
+
+def test_a_champion_whose_artifact_is_not_the_ledgers_is_not_loaded(crowned, second_moment):
+    client = crowned.registry.tracking.client
+    client.set_model_version_tag(crowned.model, "1", "evergreen.model_digest", "0" * 64)
+    with pytest.raises(IntegrityError, match="names another artifact than the ledger does"):
+        crowned.run(second_moment)
 
 
 def test_only_a_promotion_moves_the_champion(crowned, second_moment):
@@ -138,13 +156,26 @@ def test_runs_that_were_killed_are_closed_by_the_next_one(project, first_moment)
     assert [run.info.status for run in project.parents()] == ["KILLED", "FINISHED"]
 
 
-def test_a_second_run_on_the_same_training_leaves_with_a_reason(project, first_moment):
+def test_a_second_run_in_the_same_process_leaves_with_a_reason(project, first_moment):
     def second(stage):
         if stage == "fit":
-            with pytest.raises(UnavailableError, match="held by another process"):
+            with pytest.raises(Busy, match="a run has its turn since"):
                 project.run(first_moment)
 
     assert project.run(first_moment, at=second).champion == 1
+    assert project.decisions() == ["PROMOTE"]
+
+
+def test_a_run_of_somebody_else_meanwhile_is_dropped_with_a_row(project, first_moment):
+    request, somebody = Request("tiny", first_moment, Reason.MANUAL), Origin("somebody", flow_run="run 4711")
+
+    def second(stage):
+        if stage == "fit":
+            with take_turn(request, somebody, project.settings, first_moment) as turn:
+                assert drop(turn, project.settings, first_moment).dropped
+
+    assert project.run(first_moment, at=second).champion == 1
+    assert project.decisions() == ["SKIP", "PROMOTE"]
 
 
 def test_a_registered_model_that_fails_its_smoke_test_never_becomes_champion(crowned, second_moment):

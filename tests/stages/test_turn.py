@@ -1,5 +1,6 @@
 """Who may start: one run of a model at a time, one retraining for drift in a while."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from evergreen.errors import SpecError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.stages.run import Origin, Request
-from evergreen.stages.turn import take_turn
+from evergreen.stages.turn import TIDYING, take_turn
 from evergreen.store import turn as turns
+from evergreen.store.outbox import Outbox, began_key
 
 
 def test_a_run_that_meets_another_leaves_a_reason_and_nothing_else(crowned, second_moment):
@@ -32,6 +34,52 @@ def test_a_run_of_which_an_earlier_process_lives_is_no_second_one_and_fails(crow
     ):
         pass
     assert crowned.decisions() == ["PROMOTE"]
+
+
+def test_a_run_waits_for_who_only_cleans_up_and_is_not_lost(crowned, second_moment):
+    request, url, waited = Request("tiny", second_moment, Reason.SCHEDULED), crowned.settings.store_url, []
+    with ExitStack() as cleaning:
+        cleaning.enter_context(turns.take_turn(url, "tiny", TIDYING, second_moment))
+
+        def pause(seconds):
+            waited.append(seconds)
+            if len(waited) == 3:
+                cleaning.close()
+
+        with take_turn(request, Origin("tester", flow_run="run 1"), crowned.settings, second_moment, pause) as turn:
+            assert turn.dropped == ""
+            assert turns.holder(url, "tiny").holder == "run 1"
+    assert len(waited) == 3
+
+
+def test_a_run_does_not_wait_for_ever(crowned, second_moment):
+    request, waited = Request("tiny", second_moment, Reason.SCHEDULED), []
+    with (
+        turns.take_turn(crowned.settings.store_url, "tiny", TIDYING, second_moment),
+        take_turn(request, Origin("tester"), crowned.settings, second_moment, waited.append) as turn,
+    ):
+        assert "reconcile" in turn.dropped
+    assert sum(waited) == 60
+
+
+def test_a_run_waits_for_no_other_run(crowned, second_moment):
+    request, waited = Request("tiny", second_moment, Reason.SCHEDULED), []
+    with (
+        turns.take_turn(crowned.settings.store_url, "tiny", "run 4711", second_moment),
+        take_turn(request, Origin("tester"), crowned.settings, second_moment, waited.append) as turn,
+    ):
+        assert "run 4711" in turn.dropped
+    assert waited == []
+
+
+def test_the_store_remembers_whose_turn_it_was(crowned, second_moment):
+    outbox = Outbox(crowned.settings.store_url)
+    for flow_run, options in (("run 1", {}), ("run 2", {"dry_run": True}), (None, {})):
+        request = Request("tiny", second_moment, Reason.MANUAL, **options)
+        with take_turn(request, Origin("tester", flow_run=flow_run), crowned.settings, second_moment):
+            pass
+    assert outbox.known(began_key("run 1")).model == "tiny"
+    assert outbox.known(began_key("run 2")) is None, "it takes no turn"
 
 
 def test_the_turn_is_that_of_the_model_not_of_the_file(crowned, second_moment):

@@ -22,7 +22,8 @@ def run_down(wait_seconds: float, settings: Settings) -> None:
         console.print(f"stopping process {state.pid} and what it runs: {', '.join(state.children)}", highlight=False)
         born, deadline = birth(state.pid), time.monotonic() + wait_seconds
         tell(state.pid, signal.SIGTERM)
-        while birth(state.pid) == born:
+        # It may have ended since its state was read: nobody is born then, and nobody is to be waited for.
+        while born is not None and birth(state.pid) == born:
             if time.monotonic() > deadline:
                 tell(state.pid, signal.SIGKILL)
             time.sleep(_PAUSE_SECONDS)

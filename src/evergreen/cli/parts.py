@@ -96,7 +96,8 @@ def table_of_parts(settings: Settings, places: Places, workers: int, now: dateti
         ),
         _mlflow(settings, places),
         Part("deploy", (*_EVERGREEN, "deploy"), after=("prefect",), once=True),
-        Part("tend", (*_EVERGREEN, "tend", "--every", "15"), after=ready),
+        # A message that is being sent may take half a minute; killed in between, it would be sent again.
+        Part("tend", (*_EVERGREEN, "tend", "--every", "15"), after=ready, patience_seconds=45),
         Part(
             "worker",
             (*work, "--limit", str(workers)),

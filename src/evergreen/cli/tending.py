@@ -8,15 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
+from evergreen.cli.server import known_server
 from evergreen.drift.alert import DriftAlert
 from evergreen.operations.alert import raise_alert, refusal
-from evergreen.operations.relay import relay
+from evergreen.operations.relay import Pace, relay
 from evergreen.operations.specs import read_specs
 from evergreen.operations.tend import tend
-from evergreen.orchestrator.api import PrefectApi
 from evergreen.settings import Settings
 from evergreen.spec import find_spec, load_spec
-from evergreen.supervisor.state import read_state
 
 
 def report_drift(spec: str, alert: DriftAlert, settings: Settings, now: datetime) -> None:
@@ -27,42 +26,39 @@ def report_drift(spec: str, alert: DriftAlert, settings: Settings, now: datetime
         typer.echo(f"{model}: nothing is started: {why or 'this window was reported just now'}")
         return
     typer.echo(f"{model}: drift in {alert.share:.0%} of the inputs is noted")
-    api = known_server(settings)
+    api = known_server(settings, os.environ)
     if api is None or not api.health():
         where = "no Prefect server is known" if api is None else "Prefect's server does not answer"
         typer.echo(f"{where}; evergreen tend, a part of evergreen up, delivers it once there is one")
         return
     specs, _ = read_specs(settings)
-    _print(relay(specs, settings, api, os.environ, now))
+    _print(relay(specs, settings, api, os.environ, now, Pace(_now)))
 
 
 def tend_once(settings: Settings) -> None:
     """One pass."""
-    lines = tend(settings, known_server(settings), datetime.now(UTC))
+    lines = tend(settings, known_server(settings, os.environ), _now(), pace=Pace(_now))
     _print(lines or ["nothing to do"])
 
 
 def tend_for_ever(settings: Settings, pause: timedelta) -> None:
-    """Passes until SIGTERM or Ctrl-C, which let the pass that runs come to its end.
+    """Passes until SIGTERM or Ctrl-C, which let the pass that runs end with the message that it is sending.
 
     A line is printed when it is new: what goes on being wrong is said once, and again after it was right.
     """
     stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
-    before: list[str] = []
+    pace, before = Pace(_now, stopped.is_set), list[str]()
     while not stopped.is_set():
-        lines = tend(settings, known_server(settings), datetime.now(UTC))
-        _print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}" for line in lines if line not in before)
+        lines = tend(settings, known_server(settings, os.environ), _now(), pace=pace)
+        _print(f"{_now():%Y-%m-%d %H:%M:%S} {line}" for line in lines if line not in before)
         before = lines
         stopped.wait(pause.total_seconds())
 
 
-def known_server(settings: Settings) -> PrefectApi | None:
-    """The server that the environment names, else the one of `evergreen up` in this home; None without either."""
-    named = PrefectApi.from_environment(os.environ)
-    up = None if named else read_state(settings.home)
-    return PrefectApi(up.prefect, os.environ.get("PREFECT_API_AUTH_STRING") or None) if up else named
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _print(lines: Iterable[str]) -> None:

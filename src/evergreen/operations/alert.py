@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from evergreen.drift.alert import DriftAlert
-from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.operations.specs import read_specs
 from evergreen.settings import Settings
 from evergreen.store.facts import Fact, FactKind
@@ -52,7 +51,4 @@ def _cooldown(model: str, settings: Settings) -> timedelta:
 
 
 def _last_drift_retraining(ledger: Ledger, model: str) -> datetime | None:
-    trained = (
-        e for e in ledger.entries(model, _RECENT) if e.reason is Reason.DRIFT and e.kind is not DecisionKind.SKIP
-    )
-    return next((entry.decided_at for entry in trained), None)
+    return next((entry.decided_at for entry in ledger.entries(model, _RECENT) if entry.retrained_for_drift), None)

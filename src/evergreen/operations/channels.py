@@ -13,6 +13,7 @@ from evergreen.settings import Settings
 from evergreen.spec.model import ModelSpec, Notify
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.ledger import Ledger
+from evergreen.store.outbox import Kinds
 
 PREFECT = "prefect"
 """The channel of events."""
@@ -32,6 +33,11 @@ class Channel:
     def kinds(self) -> frozenset[FactKind]:
         """Every kind that some model tells here."""
         return TOLD if self.wanted is None else frozenset[FactKind]().union(*self.wanted.values())
+
+    @property
+    def chosen(self) -> Kinds:
+        """What the outbox is asked for: what nobody wants would fill its pages and hide what is wanted."""
+        return TOLD if self.wanted is None else self.wanted
 
     def wants(self, fact: Fact) -> bool:
         """True where this fact is told here."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from evergreen.address import redacted
 from evergreen.errors import EvergreenError
 from evergreen.operations.crashed import Watch, look_after_runs
-from evergreen.operations.relay import relay
+from evergreen.operations.relay import NO_HASTE, Pace, relay
 from evergreen.operations.silence import notice_silence
 from evergreen.operations.specs import Specs, read_specs
 from evergreen.orchestrator.api import PrefectApi
@@ -19,12 +19,17 @@ log = logging.getLogger("evergreen.tend")
 
 
 def tend(
-    settings: Settings, api: PrefectApi | None, now: datetime, environ: Mapping[str, str] | None = None
+    settings: Settings,
+    api: PrefectApi | None,
+    now: datetime,
+    environ: Mapping[str, str] | None = None,
+    pace: Pace = NO_HASTE,
 ) -> list[str]:
     """One pass: overdue approvals, dead runs, silence, and then what people are to be told of it. A line a thing done.
 
     A part that fails says so in its line, and the others go on. Without a server, or with one that does not answer,
-    what concerns it waits. `environ` holds the addresses of channels; the process's own by default.
+    what concerns it waits. `environ` holds the addresses of channels; the process's own by default. `pace` has the time
+    while messages are sent, and ends that early.
     """
     environ = os.environ if environ is None else environ
     try:
@@ -39,7 +44,7 @@ def tend(
         "approvals": lambda: _expire(specs, settings, now),
         "crashed": lambda: [] if api is None else look_after_runs(Watch(api, settings, now, _pages(api, environ))),
         "silence": lambda: notice_silence(specs, settings, now),
-        "relay": lambda: relay(specs, settings, api, environ, now),
+        "relay": lambda: relay(specs, settings, api, environ, now, pace),
     }
     for name, part in parts.items():
         lines += _attempt(name, part)

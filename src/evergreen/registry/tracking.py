@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -133,14 +134,16 @@ class Tracking:
             found = self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first)
             return tuple(run.info.run_id for run in found)
 
-    def running(self, model: str) -> tuple[str, ...]:
-        """Every run of a model that nobody closed, trials among them."""
+    def running(self, model: str, dry_since: datetime | None = None) -> tuple[str, ...]:
+        """Every run of a model that nobody closed, trials among them; without dry runs begun at or after a moment."""
         with answering(self.uri):
             experiment = self.client.get_experiment_by_name(model)
             if experiment is None:
                 return ()
             found = self.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
-            return tuple(run.info.run_id for run in found)
+            alive = {run.info.run_id for run in found if dry_since and _is_dry(run) and _began(run) >= dry_since}
+            family = ((run.info.run_id, run.data.tags.get("mlflow.parentRunId")) for run in found)
+            return tuple(own for own, parent in family if alive.isdisjoint((own, parent)))
 
     def download(self, uri: str, folder: Path) -> Path:
         """Copy the artifact of `models:/<id>` or `models:/<name>/<version>` into a folder.
@@ -210,6 +213,14 @@ class Tracking:
         if "://" in self.artifacts:
             return f"{self.artifacts.rstrip('/')}/{model}"
         return None if is_served(self.uri) else str(Path(self.artifacts).absolute() / model)
+
+
+def _is_dry(run: Any) -> bool:
+    return run.data.tags.get("evergreen.dry_run") == "true"
+
+
+def _began(run: Any) -> datetime:
+    return datetime.fromtimestamp(run.info.start_time / 1000, UTC)
 
 
 def _batches(values: Iterable[Any]) -> Iterable[list[Any]]:

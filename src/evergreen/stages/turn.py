@@ -2,25 +2,33 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.gate.decision import Reason
 from evergreen.gate.judge import skip
 from evergreen.report.run import Fact, RunReport
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec, find_spec, load_spec
 from evergreen.spec.base import format_duration
 from evergreen.stages.run import Conclusion, Evidence, Origin, Request
+from evergreen.store import facts
 from evergreen.store import turn as turns
-from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.outbox import Outbox, began_key
 
 log = logging.getLogger("evergreen.turn")
 
 DROPPED = "dropped: "
+TIDYING = "reconcile"
+"""Who holds a turn while `evergreen reconcile` is at work, which takes moments: a run waits for it."""
+
+# A minute: a run that is due must not be lost to somebody who only cleans up.
+_LOOKS, _PAUSE_SECONDS = 60, 1.0
 # Drops are rows of the ledger, too: this many may have come since the retraining that they were dropped for.
 _RECENT = 1000
 
@@ -36,16 +44,26 @@ class Turn:
 
 
 @contextmanager
-def take_turn(request: Request, origin: Origin, settings: Settings, now: datetime) -> Iterator[Turn]:
+def take_turn(
+    request: Request,
+    origin: Origin,
+    settings: Settings,
+    now: datetime,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Turn]:
     """Hold the model's turn for the length of the block; a dry run changes nothing and needs none.
 
     Where another run has it, or where a run for drift comes within the spec's cooldown after another, the turn says
-    that this run is dropped. Raises SpecError where there is no such spec, and Busy where what has the turn is an
-    earlier process of the same run, which is still at work.
+    that this run is dropped. `evergreen reconcile` is waited for, up to a minute, with `pause`. Raises SpecError where
+    there is no such spec, and Busy where what has the turn is an earlier process of the same run, which is still at
+    work.
     """
     spec = load_spec(find_spec(settings.configs, request.spec))
     with ExitStack() as held:
-        why = "" if request.dry_run else _take(held, spec, request, origin, settings, now)
+        why = ""
+        if not request.dry_run:
+            why = _take(held, spec.model, origin, settings, now, pause)
+            why = why or _cooling(spec, request, origin, Ledger(settings.store_url), now)
         yield Turn(request, origin, spec.model, why)
 
 
@@ -74,34 +92,49 @@ def drop(turn: Turn, settings: Settings, now: datetime) -> Conclusion:
     return Conclusion(report, "", Evidence(decision=decision), entry.id, champion, dropped=True)
 
 
-def _take(held: ExitStack, spec: ModelSpec, request: Request, origin: Origin, settings: Settings, now: datetime) -> str:
+def _take(
+    held: ExitStack, model: str, origin: Origin, settings: Settings, now: datetime, pause: Callable[[float], None]
+) -> str:
     """Put the turn into `held`; what comes back says why the run must not start, and is empty where it may."""
-    ledger, holder = Ledger(settings.store_url), origin.flow_run or f"{origin.user}, process {os.getpid()}"
-    ledger.prepare()
+    url, holder = settings.store_url, origin.flow_run or f"{origin.user}, process {os.getpid()}"
+    Ledger(url).prepare()
     try:
-        held.enter_context(turns.take_turn(settings.store_url, spec.model, holder, now))
+        _wait(lambda: held.enter_context(turns.take_turn(url, model, holder, now)), url, model, pause)
     except turns.Busy as busy:
-        found = turns.holder(settings.store_url, spec.model)
+        found = turns.holder(url, model)
         if found is not None and found.holder == holder:
             raise
         return str(busy)
-    return "" if request.force else _cooling(spec, request, origin, ledger, now)
+    if origin.flow_run:
+        # Who tends looks for the turns of the runs that this store has seen, and leaves those of other stores alone.
+        Outbox(url).put(facts.Fact(began_key(origin.flow_run), facts.FactKind.NOTE, model, now))
+    return ""
+
+
+def _wait(take: Callable[[], object], url: str, model: str, pause: Callable[[float], None]) -> None:
+    """Take a turn, again and again while it is only cleaned up. Raises Busy."""
+    for _ in range(_LOOKS):
+        try:
+            take()
+        except turns.Busy:
+            found = turns.holder(url, model)
+            if found is not None and found.holder != TIDYING:
+                raise
+            pause(_PAUSE_SECONDS)
+        else:
+            return
+    take()
 
 
 def _cooling(spec: ModelSpec, request: Request, origin: Origin, ledger: Ledger, now: datetime) -> str:
-    if request.reason is not Reason.DRIFT:
+    if request.reason is not Reason.DRIFT or request.force:
         return ""
     cooldown = spec.drift.cooldown
     for entry in ledger.entries(spec.model, _RECENT):
         if entry.decided_at <= now - cooldown:
             break
         # What this run itself decided before it was cut short does not stand in its own way.
-        if _retrained_for_drift(entry) and (entry.flow_run is None or entry.flow_run != origin.flow_run):
+        if entry.retrained_for_drift and (entry.flow_run is None or entry.flow_run != origin.flow_run):
             when, length = f"{entry.decided_at:%Y-%m-%d %H:%M} UTC", format_duration(cooldown)
             return f"decision {entry.id} answered drift at {when}, and drift.cooldown is {length}"
     return ""
-
-
-def _retrained_for_drift(entry: LedgerEntry) -> bool:
-    own = entry.cause is Cause.RUN and entry.reason is Reason.DRIFT
-    return own and entry.kind is not DecisionKind.SKIP

@@ -54,6 +54,14 @@ class LedgerEntry:
     fence: int | None = None
     intention: int | None = None
 
+    @property
+    def retrained_for_drift(self) -> bool:
+        """True where a run that was started for drift decided by itself, after it had found some.
+
+        Not for what people, or the time, made of such a decision later on.
+        """
+        return self.cause is Cause.RUN and self.reason is Reason.DRIFT and self.kind is not DecisionKind.SKIP
+
 
 @dataclass(frozen=True)
 class Intention:

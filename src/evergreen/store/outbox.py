@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,6 +17,18 @@ from evergreen.store.tables import deliveries, facts
 
 _CLAIMED, _WAITING, _DELIVERED, _GIVEN_UP = "claimed", "waiting", "delivered", "given up"
 _OPEN = (_CLAIMED, _WAITING)
+
+Kinds = Collection[FactKind] | Mapping[str, Collection[FactKind]]
+"""Kinds of facts: of every model, or by model."""
+
+
+def began_key(flow_run: str) -> str:
+    """The key of the note that a flow run took its model's turn in this store.
+
+    >>> began_key("4711")
+    'began:4711'
+    """
+    return f"began:{flow_run}"
 
 
 def put_fact(connection: sa.Connection, fact: Fact) -> bool:
@@ -54,15 +66,13 @@ class Outbox:
         query = sa.select(facts).where(rule).order_by(facts.c.at.desc(), facts.c.id.desc()).limit(1)
         return next(iter(self._facts(query)), None)
 
-    def due(
-        self, channel: str, kinds: Collection[FactKind], now: datetime, since: datetime, limit: int = 100
-    ) -> tuple[Fact, ...]:
+    def due(self, channel: str, kinds: Kinds, now: datetime, since: datetime, limit: int = 100) -> tuple[Fact, ...]:
         """Facts to be sent now, oldest first: from `since` on, not delivered, not claimed, not to be tried later."""
         free = deliveries.c.state.is_(None) | (deliveries.c.state.in_(_OPEN) & (deliveries.c.until <= now))
         query = _with_delivery(sa.select(facts), channel).where(_among(kinds), facts.c.at >= since, free)
         return self._facts(query.order_by(facts.c.at, facts.c.id).limit(limit))
 
-    def pending(self, channel: str, kinds: Collection[FactKind] | None = None, since: datetime | None = None) -> int:
+    def pending(self, channel: str, kinds: Kinds | None = None, since: datetime | None = None) -> int:
         """How many facts are neither delivered on a channel nor given up."""
         query = _with_delivery(sa.select(sa.func.count()).select_from(facts), channel)
         query = query.where(deliveries.c.state.is_(None) | deliveries.c.state.in_(_OPEN))
@@ -116,8 +126,14 @@ def _with_delivery(query: sa.Select[Any], channel: str) -> sa.Select[Any]:
     return query.outerjoin(deliveries, same)
 
 
-def _among(kinds: Collection[FactKind]) -> sa.ColumnElement[bool]:
-    return facts.c.kind.in_(sorted(kind.value for kind in kinds))
+def _among(kinds: Kinds) -> sa.ColumnElement[bool]:
+    if not isinstance(kinds, Mapping):
+        return facts.c.kind.in_(sorted(kind.value for kind in kinds))
+    # Models that ask for the same are asked about at once: a question for each would be too long for a database.
+    alike: dict[frozenset[FactKind], list[str]] = {}
+    for model, wanted in kinds.items():
+        alike.setdefault(frozenset(wanted), []).append(model)
+    return sa.or_(sa.false(), *(facts.c.model.in_(models) & _among(wanted) for wanted, models in alike.items()))
 
 
 def _to_fact(row: sa.RowMapping) -> Fact:

@@ -49,9 +49,7 @@ def _look_at_outbox(patient: Patient) -> Finding:
     return judge_messages(
         {
             channel.name: [
-                fact
-                for fact in outbox.due(channel.name, channel.kinds, later, since, _PAGE)
-                if channel.wants(fact) and fact.at <= late
+                fact for fact in outbox.due(channel.name, channel.chosen, later, since, _PAGE) if fact.at <= late
             ]
             for channel in _channels(patient)
         }
