@@ -1,11 +1,12 @@
 """No sequence of runs, answers, rollbacks, pins and crashes leads to a state that the ledger cannot explain.
 
-The store is a real one; the registry is a double in memory, moved by compare-and-set as MLflow's is under its lock.
+The store is a real one; the registry is a double in memory. Somebody else may act at any point of anybody's work, but
+for what the registry's turn keeps from it: whoever wants the turn while it is taken is refused. Clocks are uneven.
 """
 
 import shutil
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from evergreen.checks import Check, Outcome
-from evergreen.errors import PinnedChampion, UserError
+from evergreen.errors import PinnedChampion, UnavailableError, UserError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.gate.judge import decide
 from evergreen.registry.handles import Registered
@@ -40,8 +41,12 @@ MODEL = "churn"
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WITHIN = timedelta(hours=12)
 POINTS = ("before record", "after record", "before alias", "after alias", "before crown", "after crown")
+OTHERS = ("settle", "roll back", "promote", "pin for a moment")
+REFUSALS = (UserError, StaleChampion, rollback.UnfitVersion, UnavailableError)
 GOOD = Check("accuracy", Outcome.PASS, 0.9, "≥ 0.8", "")
 kills = st.sampled_from([None, None, *POINTS])
+meets = st.none() | st.tuples(st.sampled_from(POINTS), st.sampled_from(OTHERS))
+skews = st.sampled_from([0, 0, -90, 90]).map(lambda minutes: timedelta(minutes=minutes))
 mostly = st.sampled_from([True, True, True, False])
 modes = st.sampled_from(["automatic", "automatic", "approval"])
 outcomes = st.sampled_from([Outcome.PASS, Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL])
@@ -60,6 +65,8 @@ class Versions:
     digests: list = field(default_factory=list)
     alias: dict = field(default_factory=dict)
     tested: set = field(default_factory=set)
+    served: list = field(default_factory=list)
+    taken: bool = False
 
     def register(self, digest):
         if digest not in self.digests:
@@ -81,8 +88,15 @@ class Versions:
     def champion_version(self, model):
         return self.alias.get("champion")
 
+    @contextmanager
     def turn(self, model):
-        return nullcontext()
+        if self.taken:
+            raise UnavailableError("held by another process for over 120 s")
+        self.taken = True
+        try:
+            yield
+        finally:
+            self.taken = False
 
     def release(self, model, digest):
         number = self.alias.get("challenger")
@@ -92,6 +106,7 @@ class Versions:
         return True
 
     def promote(self, model, version, expected_champion, *, despite_pin=False, fence=None):
+        assert self.taken, "nobody moves the alias without the turn"
         self.strike("before alias")
         if self.alias.get("champion") != version:
             known = fence is None or Ledger(self.store).fence(model) == fence
@@ -100,6 +115,7 @@ class Versions:
             if not despite_pin and (said := said_of_pin(self.store, model)):
                 raise PinnedChampion(said)
             self.alias["champion"] = version
+            self.served.append(version)
         if self.alias.get("challenger") == version:
             del self.alias["challenger"]
         self.strike("after alias")
@@ -119,7 +135,7 @@ class People(RuleBasedStateMachine):
         self.home = replace(home, tracking_uri="http://127.0.0.1:9")
         self.ledger, self.now = Ledger(home.store_url), START
         self.registry = Versions(home.store_url, self.strike)
-        self.deadly, self.sound, self.runs, self.trained, self.kept = None, True, [], 0, None
+        self.deadly, self.met, self.sound, self.runs, self.trained, self.kept = None, None, True, [], 0, None
         self.patch = pytest.MonkeyPatch()
         for stage in (answer, rollback):
             self.patch.setattr(stage, "connect", lambda home: (None, self.ledger))
@@ -142,6 +158,29 @@ class People(RuleBasedStateMachine):
         if point == self.deadly:
             self.deadly = None
             raise Killed
+        if self.met and self.met[0] == point:
+            (_, other), self.met = self.met, None
+            self.act(other)
+
+    def act(self, other):
+        """What somebody else does in the middle of it; refused where the registry's turn is taken."""
+        with suppress(*REFUSALS):
+            match other:
+                case "settle":
+                    settle(self.ledger, self.registry, MODEL, self.now)
+                case "roll back":
+                    rollback.rollback(MODEL, rollback.Target(), "tom", "odd", self.home, self.now)
+                    self.kept = self.champion
+                case "promote":
+                    self.start_run(mode="automatic", checks=[])
+                    digest, before, fence, decision = self.runs.pop()
+                    self.write(digest, before, fence, decision)
+                case "pin for a moment" if not Pins(self.home.store_url).pinned(MODEL):
+                    Pins(self.home.store_url).pin(MODEL, "tom", "moment", self.now)
+                    try:
+                        settle(self.ledger, self.registry, MODEL, self.now)
+                    finally:
+                        Pins(self.home.store_url).unpin(MODEL, "tom", "over", self.now)
 
     def mortal(self, name, method):
         def wrapped(ledger, *arguments):
@@ -158,16 +197,16 @@ class People(RuleBasedStateMachine):
         return Check("smoke_test", Outcome.PASS if self.sound else Outcome.FAIL, 0.0, "≤ 0", "")
 
     @contextmanager
-    def mortally(self, kill, *refusals):
-        """A step that may be killed at a point, or be refused, and takes an hour."""
+    def mortally(self, kill, met=None):
+        """A step that may be killed at a point, or meet somebody at one, or be refused, and takes an hour."""
         self.now += timedelta(hours=1)
-        self.deadly = kill
+        self.deadly, self.met = kill, met
         try:
             yield
-        except (Killed, *refusals):
+        except (Killed, *REFUSALS):
             pass
         finally:
-            self.deadly = None
+            self.deadly = self.met = None
 
     @property
     def champion(self):
@@ -184,24 +223,27 @@ class People(RuleBasedStateMachine):
         self.runs.append((f"digest {self.trained}", before, fence, decision))
 
     @precondition(lambda self: self.runs)
-    @rule(kill=kills, which=st.integers(0, 3), sound=mostly, pinned=st.booleans())
-    def finish_run(self, kill, which, sound, pinned):
+    @rule(kill=kills, met=meets, which=st.integers(0, 3), sound=mostly, pinned=st.booleans(), skew=skews)
+    def finish_run(self, kill, which, sound, pinned, met=None, skew=timedelta(0)):
         """Registered, smoke-tested, recorded, promoted; if it is killed, a person may pin before anybody tidies up."""
-        digest, before, fence, decision = self.runs.pop(which % len(self.runs))
-        version, self.sound = None, sound
+        self.sound = sound
+        with self.mortally(kill, met):
+            self.write(*self.runs.pop(which % len(self.runs)), skew)
+        if kill and pinned and self.ledger.history(MODEL):
+            self.set_pin()
+
+    def write(self, digest, before, fence, decision, skew=timedelta(0)):
+        version, now = None, self.now + skew
         if all(check.passed for check in decision.checks):
             version = self.registry.register(digest).version
             decision = promote._with_smoke(decision, self.smoke_test(None, "", digest))
         promoted = decision.kind is DecisionKind.PROMOTE
         entry = LedgerEntry(
-            MODEL, decision.kind, decision.reasons, decision.checks, Reason.SCHEDULED, self.now, self.now, "evergreen",
+            MODEL, decision.kind, decision.reasons, decision.checks, Reason.SCHEDULED, now, now, "evergreen",
             training_key=digest, mlflow_run=digest, model_digest=digest, version=version,
             champion_before=before, champion_after=version if promoted else before, fence=fence,
         )  # fmt: skip
-        with self.mortally(kill, StaleChampion, PinnedChampion):
-            promote.promote(self.ledger.record(entry), self.home, self.now)
-        if kill and pinned and self.ledger.history(MODEL):
-            self.set_pin()
+        promote.promote(self.ledger.record(entry), self.home, now)
 
     @rule(kill=st.sampled_from(POINTS))
     def die_and_be_pinned(self, kill):
@@ -210,15 +252,15 @@ class People(RuleBasedStateMachine):
         self.finish_run(kill=kill, which=len(self.runs) - 1, sound=True, pinned=True)
         self.reconcile()
 
-    @rule(kill=kills, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]), sound=mostly)
-    def approve(self, kill, which, by, sound):
+    @rule(kill=kills, met=meets, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]), sound=mostly, skew=skews)
+    def approve(self, kill, met, which, by, sound, skew):
         self.sound = sound
-        with self.mortally(kill, UserError, StaleChampion):
-            answer.approve(self.some_decision(which), by, "fine", self.home, self.now)
+        with self.mortally(kill, met):
+            answer.approve(self.some_decision(which), by, "fine", self.home, self.now + skew)
 
     @rule(kill=kills, which=st.integers(1, 12), by=st.sampled_from(["eva", "tom"]))
     def reject(self, kill, which, by):
-        with self.mortally(kill, UserError):
+        with self.mortally(kill):
             answer.reject(self.some_decision(which), by, "no", self.home, self.now)
 
     def some_decision(self, which):
@@ -233,16 +275,21 @@ class People(RuleBasedStateMachine):
 
     @rule(
         kill=kills,
+        met=meets,
         to=st.none() | st.integers(1, 4),
         pinned=st.booleans(),
         sound=mostly,
         why=st.sampled_from("ab"),
+        skew=skews,
     )
-    def roll_back(self, kill, to, pinned, sound, why):
+    def roll_back(self, kill, met, to, pinned, sound, why, skew):
         self.sound = sound
         was = Pins(self.home.store_url).pinned(MODEL)
-        with self.mortally(kill, UserError, rollback.UnfitVersion, StaleChampion):
-            rollback.rollback(MODEL, rollback.Target(to, pin=pinned), "eva", why, self.home, self.now)
+        done = None
+        with self.mortally(kill, met):
+            done = rollback.rollback(MODEL, rollback.Target(to, pin=pinned), "eva", why, self.home, self.now + skew)
+        if pinned and done and met is None:
+            assert Pins(self.home.store_url).pinned(MODEL)
         if was or Pins(self.home.store_url).pinned(MODEL):
             # A rollback that was cut short is finished later, pinned or not.
             settle(self.ledger, self.registry, MODEL, self.now)
@@ -267,6 +314,24 @@ class People(RuleBasedStateMachine):
         settle(self.ledger, self.registry, MODEL, self.now)
         assert settle(self.ledger, self.registry, MODEL, self.now) == []
         assert self.ledger.unfinished(MODEL) == ()
+        crowned = [crown.version for crown in self.ledger.history(MODEL)]
+        assert crowned[-1:] == [self.champion][: len(crowned)]
+        assert changes(crowned) == changes(self.registry.served), "no reign is lost, none out of its order"
+
+    @invariant()
+    def what_was_withdrawn_is_so_once_and_never_took_effect(self):
+        if not hasattr(self, "ledger"):
+            return
+        withdrawn = [e.reasons[0] for e in self.ledger.entries(MODEL, 1000) if e.cause is Cause.RECONCILE]
+        numbers = [reason.split()[1] for reason in withdrawn if reason.startswith("decision")]
+        assert len(numbers) == len(set(numbers))
+        assert not set(numbers) & {str(crown.decision_id) for crown in self.ledger.history(MODEL)}
+
+    @invariant()
+    def the_champion_of_tomorrow_is_the_last_that_was_crowned_and_time_runs_forward(self):
+        if hasattr(self, "ledger") and (crowns := self.ledger.history(MODEL)):
+            assert self.ledger.champion_at(MODEL, self.now + timedelta(days=1))[0] == crowns[-1].version
+            assert [crown.at for crown in crowns] == sorted(crown.at for crown in crowns)
 
     @invariant()
     def the_ledger_explains_the_champion(self):
@@ -300,6 +365,11 @@ class People(RuleBasedStateMachine):
     def nobody_moves_a_pinned_champion(self):
         if hasattr(self, "ledger") and Pins(self.home.store_url).pinned(MODEL):
             assert self.champion == self.kept
+
+
+def changes(versions):
+    """Without repetitions of the one before."""
+    return [version for before, version in zip([None, *versions], versions, strict=False) if version != before]
 
 
 def test_no_sequence_of_events_leads_where_the_ledger_cannot_follow(tmp_path):

@@ -229,3 +229,20 @@ def execute(ledger: Ledger, statement: str) -> None:
     engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.execute(sa.text(statement))
+
+
+def test_a_clock_that_is_behind_puts_no_champion_before_the_one_it_followed(ledger):
+    first, second = promote(ledger, 4, 3, day=0), promote(ledger, 5, 4, day=0)
+    ledger.crown(first.id, "churn", 4, at(1))
+    ledger.crown(second.id, "churn", 5, at(0.5))
+    assert [crown.at for crown in ledger.history("churn")] == [at(1), at(1)]
+    assert ledger.champion_at("churn", at(7))[0] == 5
+    assert ledger.champion_at("churn", at(0.7)) is None
+
+
+def test_an_answer_to_an_old_question_overtakes_no_newer_one(ledger):
+    held = replace(ENTRY, kind=DecisionKind.HOLD, mlflow_run="run", model_digest="d", training_key="k1")
+    old = ledger.record(held)
+    new = ledger.record(replace(held, training_key="k2"))
+    ledger.record(replace(held, kind=DecisionKind.REJECT, resolves=old.id))
+    assert [entry.id for entry in ledger.pending("churn")] == [new.id]

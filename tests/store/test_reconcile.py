@@ -1,3 +1,5 @@
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -5,9 +7,11 @@ import pytest
 
 from evergreen.errors import UnavailableError
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.facts import FactKind
 from evergreen.store.ledger import Ledger
-from evergreen.store.reconcile import reconcile
+from evergreen.store.outbox import Outbox
+from evergreen.store.reconcile import crown_served, reconcile
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=7)
@@ -20,6 +24,13 @@ class Alias:
 
     version: int | None
     known: tuple[int, ...] = tuple(range(1, 10))
+    on_turn: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def turn(self, model: str) -> Iterator[None]:
+        """Somebody else may have had it just before."""
+        self.on_turn()
+        yield
 
     def versions(self, model: str) -> tuple[int, ...]:
         return self.known
@@ -27,19 +38,22 @@ class Alias:
     def champion_version(self, model: str) -> int | None:
         return self.version
 
-    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
+    def promote(self, model: str, version: int, expected_champion: int | None, **options: object) -> None:
         assert self.version == expected_champion
         self.version = version
 
 
 class Down:
+    def turn(self, model: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def versions(self, model: str) -> tuple[int, ...]:
         raise UnavailableError("http://mlflow: does not answer")
 
     def champion_version(self, model: str) -> int | None:
         raise UnavailableError("http://mlflow: does not answer")
 
-    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
+    def promote(self, model: str, version: int, expected_champion: int | None, **options: object) -> None:
         raise UnavailableError("http://mlflow: does not answer")
 
 
@@ -133,3 +147,45 @@ def test_a_registry_that_is_down_leaves_everything_for_the_next_run(ledger):
         reconcile(ledger, Down(), "churn", NOW)
     assert len(ledger.unfinished("churn")) == 1
     assert ledger.history("churn") == ()
+
+
+def test_what_is_finished_days_late_is_told_all_the_same(ledger):
+    entry = promote(ledger, before=3, after=4)
+    reconcile(ledger, Alias(4), "churn", NOW)
+    fact = Outbox(ledger.url).known(f"decision:{entry.id}")
+    assert (fact.kind, fact.at) == (FactKind.PROMOTED, NOW)
+
+
+def test_two_who_withdraw_write_it_and_tell_of_it_once(ledger):
+    entry = promote(ledger, before=3, after=4)
+    registry = Alias(7)
+    registry.on_turn = lambda: ledger.withdraw(entry, "seen by another", NOW)
+    assert reconcile(ledger, registry, "churn", NOW) == []
+    assert ledger.withdraw(entry, "and again", NOW) is None
+    assert [e.cause for e in ledger.entries("churn")] == [Cause.RECONCILE, Cause.RUN]
+    assert len(Outbox(ledger.url).due("mail", [FactKind.HELD], NOW, MONDAY)) == 1
+
+
+@pytest.mark.parametrize("crowned", [True, False])
+def test_what_took_effect_or_was_overtaken_is_not_withdrawn(ledger, crowned):
+    entry = promote(ledger, before=3, after=4)
+    done = entry if crowned else promote(ledger, before=3, after=5)
+    ledger.crown(done.id, "churn", done.version, NOW)
+    assert ledger.withdraw(entry, "late", NOW) is None
+    assert {e.kind for e in ledger.entries("churn")} == {DecisionKind.PROMOTE}
+
+
+def test_what_another_finished_while_the_turn_was_waited_for_is_not_done_again(ledger):
+    entry = promote(ledger, before=3, after=4)
+    registry = Alias(3)
+    registry.on_turn = lambda: ledger.withdraw(entry, "pinned", NOW)
+    assert reconcile(ledger, registry, "churn", NOW) == []
+    assert registry.version == 3
+
+
+def test_a_champion_that_is_served_is_crowned_before_anybody_follows_it(ledger):
+    first, second = promote(ledger, before=3, after=4), promote(ledger, before=4, after=5)
+    assert crown_served(ledger, Alias(3), "churn", NOW) == ""
+    assert "champion already" in crown_served(ledger, Alias(4), "churn", NOW, but=second.id)
+    assert crown_served(ledger, Alias(4), "churn", NOW) == ""
+    assert [crown.decision_id for crown in ledger.history("churn")] == [first.id]

@@ -32,9 +32,11 @@ def _waiting(spec: ModelSpec, ledger: Ledger, pin: Pin | None) -> Iterator[str]:
 
 
 def _how(entry: LedgerEntry, ledger: Ledger) -> str:
+    from evergreen.stages.held import has_left
+
     crowns = ledger.history(entry.model)
     champion = crowns[-1].version if crowns else None
-    if champion != entry.champion_before:
+    if champion != entry.champion_before or has_left(entry, ledger):
         return f"the champion has changed since: evergreen run {entry.model} --force, or evergreen reject {entry.id}"
     return f"evergreen approve {entry.id} --why …   or   evergreen reject {entry.id} --why …"
 

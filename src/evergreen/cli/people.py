@@ -58,13 +58,15 @@ def rollback(
     from evergreen.stages.open import find_model
     from evergreen.stages.rollback import Target
     from evergreen.stages.rollback import rollback as go_back
+    from evergreen.store.pins import Pins
 
     _speak()
     settings = Settings.from_environment()
     target = Target(to, _moment(at), pin)
     entry = go_back(find_model(model, settings), target, _who(by), why, settings, datetime.now(UTC))
     before = f", instead of version {entry.champion_before}" if entry.champion_before else ""
-    pinned = "; it is pinned" if pin else ""
+    found = Pins(settings.store_url).pinned(entry.model)
+    pinned = f"; it is pinned by {found.by}: {found.why}" if found else ""
     typer.echo(f"{entry.model}: version {entry.version} is champion again{before} (decision {entry.id}){pinned}")
 
 

@@ -110,12 +110,14 @@ class Registry:
         despite_pin: bool = False,
         fence: int | None = None,
     ) -> None:
-        """Make a version champion and keep the old one behind `previous`.
+        """Make a version champion and keep the old one behind `previous`; for a caller who has the model's `turn`.
 
-        Raises StaleChampion if the champion is not the expected one, or, with a `fence`, reigns under another number,
-        and PinnedChampion if it is pinned, unless that is not to matter. A version that is champion already is left so.
+        The caller keeps the turn until the champion is in the ledger's history, too: whoever comes in between would
+        see an alias that nothing explains. Raises StaleChampion if the champion is not the expected one, or, with a
+        `fence`, reigns under another number, and PinnedChampion if it is pinned, unless that is not to matter. A
+        version that is champion already is left so.
         """
-        with self._turn(model), answering(self.tracking.uri):
+        with answering(self.tracking.uri):
             aliases = self._aliases(model)
             current = aliases.get(CHAMPION)
             if current != version:

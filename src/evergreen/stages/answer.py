@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from evergreen.checks import Check
-from evergreen.errors import UnavailableError
+from evergreen.errors import EvergreenError
 from evergreen.gate.decision import DecisionKind
 from evergreen.registry.smoke import smoke_test
 from evergreen.settings import Settings
@@ -32,7 +32,7 @@ def approve(decision_id: int, by: str, why: str, settings: Settings, now: dateti
     said = sign("approved", by, why)
     tracking, ledger = connect(settings)
     registry, held = registry_of(settings), find_decision(decision_id, ledger)
-    for line in settle(ledger, registry, held.model, now):
+    for line in settle(ledger, registry, held.model, now, alone=False):
         log.warning("reconcile   %s", line)
     if (given := _given(held, said, ledger)) is not None:
         return given
@@ -126,6 +126,6 @@ def _turn_down(
 def _release(entry: LedgerEntry, settings: Settings) -> None:
     try:
         registry_of(settings).release(entry.model, reached(entry.model_digest))
-    except UnavailableError as error:
-        # The decision stands; the alias is no more than a signpost, and the next run takes it off.
+    except EvergreenError as error:
+        # Down, or its version is gone. The decision stands; the alias is a signpost, and the next run takes it off.
         log.warning("release     alias challenger is taken off by the next run: %s", error)

@@ -33,7 +33,7 @@ def require_pending(held: LedgerEntry, ledger: Ledger) -> None:
         )
     if held.id in [entry.id for entry in ledger.pending(held.model)]:
         return
-    later = next((e for e in _since(held, ledger) if e.training_key and e.kind is not DecisionKind.SKIP), None)
+    later = next((e for e in _since(held, ledger) if _overtakes(e)), None)
     by = f"decision {later.id} ({later.kind}) of {later.decided_at:%Y-%m-%d %H:%M} UTC" if later else "a later one"
     raise UserError(f"decision {held.id} was overtaken by {by}, which knew newer data; answer that one, or: {again}")
 
@@ -49,10 +49,15 @@ def require_promotable(held: LedgerEntry, registry: Registry, ledger: Ledger) ->
             f"decision {held.id} compared its challenger with {then}, but {_name(current)} is champion of {held.model} "
             f"now: nobody knows which of the two is better. {anew}"
         )
-    if held.fence not in (None, ledger.fence(held.model)):
+    if has_left(held, ledger):
         raise StaleChampion(f"the champion of {held.model} has changed since decision {held.id}, and back. {anew}")
     if registry.store is not None and (pinned := said_of_pin(registry.store, held.model)):
         raise PinnedChampion(f"{pinned}. To approve decision {held.id}, first: evergreen unpin {held.model} --why …")
+
+
+def has_left(held: LedgerEntry, ledger: Ledger) -> bool:
+    """True where another version became champion since the challenger was measured, whichever is champion now."""
+    return held.fence not in (None, ledger.fence(held.model))
 
 
 def register_held(held: LedgerEntry, tracking: Tracking, registry: Registry) -> Registered:
@@ -81,6 +86,11 @@ def _require_own(candidate: Candidate, held: LedgerEntry) -> None:
 def _since(held: LedgerEntry, ledger: Ledger) -> list[LedgerEntry]:
     """Decisions on the model after this one, oldest first, as far back as anybody looks."""
     return [e for e in ledger.entries(held.model, 500)[::-1] if reached(e.id) > reached(held.id)]
+
+
+def _overtakes(entry: LedgerEntry) -> bool:
+    """As Ledger.pending has it."""
+    return bool(entry.training_key) and entry.kind is not DecisionKind.SKIP and entry.resolves is None
 
 
 def _name(version: int | None) -> str:

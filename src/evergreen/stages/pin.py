@@ -28,7 +28,9 @@ def pin(model: str, by: str, why: str, settings: Settings, now: datetime) -> Pin
     with registry_of(settings).turn(model):
         log.info("pin         %s: %s", model, said)
     found = pins.pinned(model)
-    assert found is not None, "it was pinned a moment ago"
+    if found is None:
+        last = pins.history(model)[-1]
+        raise UserError(f"{model} is not pinned: {last.by} unpinned it meanwhile ({last.why})")
     return found
 
 

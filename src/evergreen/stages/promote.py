@@ -9,7 +9,7 @@ from evergreen.errors import PinnedChampion
 from evergreen.gate.decision import Decision, DecisionKind
 from evergreen.registry.candidate import Candidate, keep_candidate
 from evergreen.registry.smoke import smoke_test
-from evergreen.registry.versions import StaleChampion
+from evergreen.registry.versions import Registry, StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.describe import describe
 from evergreen.stages.open import registry_of, tracking_of
@@ -17,7 +17,7 @@ from evergreen.stages.run import Evidence, Job, reached
 from evergreen.stages.track import provenance
 from evergreen.store.entry import Cause, Intention, LedgerEntry
 from evergreen.store.ledger import Ledger
-from evergreen.store.reconcile import withdrawn
+from evergreen.store.reconcile import crown_served
 
 log = logging.getLogger("evergreen.promote")
 
@@ -64,24 +64,43 @@ def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> L
 def promote(entry: LedgerEntry | None, settings: Settings, now: datetime) -> None:
     """Give a recorded PROMOTE its effect: move the alias, then note it in the champion history.
 
-    Any other decision has none. Raises StaleChampion where the champion is no longer the one that the challenger was
-    measured against, and PinnedChampion where somebody pinned it, except for a rollback; the ledger then says that the
-    promotion is withdrawn.
+    Any other decision has none, and neither has one that somebody else finished meanwhile. Raises StaleChampion where
+    the champion is no longer the one that the challenger was measured against, or somebody withdrew the promotion, and
+    PinnedChampion where somebody pinned it, except for a rollback; the ledger then says that it is withdrawn.
     """
     if entry is None or entry.kind is not DecisionKind.PROMOTE:
         return
-    ledger, version = Ledger(settings.store_url), reached(entry.version)
-    by_hand = entry.cause is Cause.ROLLBACK
+    ledger, registry = Ledger(settings.store_url), registry_of(settings)
+    # Alias and history in one turn: who came in between would find a champion that no history has, or lose its reign.
+    with registry.turn(entry.model):
+        if line := crown_served(ledger, registry, entry.model, now, but=entry.id):
+            log.warning("reconcile   %s", line)
+        if _is_open(entry, ledger):
+            _take_effect(entry, ledger, registry, now)
+    log.info("promote     version %d of %s is champion", reached(entry.version), entry.model)
+
+
+def _is_open(entry: LedgerEntry, ledger: Ledger) -> bool:
+    """False where somebody else gave the decision its effect. Raises StaleChampion where it can have none any more."""
+    if entry.id in [crown.decision_id for crown in ledger.history(entry.model)]:
+        return False
+    if entry.id not in [other.id for other in ledger.unfinished(entry.model)]:
+        raise StaleChampion(
+            f"{entry.model}: decision {entry.id} was withdrawn, or a later one took effect, before it could; "
+            f"evergreen history {entry.model}"
+        )
+    return True
+
+
+def _take_effect(entry: LedgerEntry, ledger: Ledger, registry: Registry, now: datetime) -> None:
+    version, by_hand = reached(entry.version), entry.cause is Cause.ROLLBACK
     try:
         # A crash between the alias and the history is finished by reconcile() at the start of the next run.
-        registry_of(settings).promote(
-            entry.model, version, entry.champion_before, despite_pin=by_hand, fence=entry.fence
-        )
+        registry.promote(entry.model, version, entry.champion_before, despite_pin=by_hand, fence=entry.fence)
     except (StaleChampion, PinnedChampion) as error:
-        ledger.record(withdrawn(entry, str(error), now))
+        ledger.withdraw(entry, str(error), now)
         raise
     ledger.crown(reached(entry.id), entry.model, version, now)
-    log.info("promote     version %d of %s is champion", version, entry.model)
 
 
 def _entry(job: Job, evidence: Evidence, now: datetime) -> LedgerEntry:

@@ -18,6 +18,8 @@ from evergreen.stages.reigns import Reign, read_reigns, standing
 from evergreen.stages.settle import settle
 from evergreen.stages.sign import sign
 from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pin, Pins
 
 log = logging.getLogger("evergreen.rollback")
 
@@ -39,20 +41,25 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     """Make an earlier champion champion again, if it still answers as it did; what comes back is the decision.
 
     With `target.pin` it is pinned there. Asked again by the same person for the same reason, after a kill for example,
-    it is the same rollback and not another one. Raises UserError for a version that was never champion or is champion
-    now, UnfitVersion for one that fails its smoke test, StaleChampion where somebody promoted another one meanwhile;
-    then nothing has changed.
+    it is the same rollback and not another one; only the pin is set, where it is missing. Raises UserError for a
+    version that was never champion or is champion now, UnfitVersion for one that fails its smoke test, StaleChampion
+    where somebody promoted another one meanwhile; then champion and pin are as they were.
     """
     sign("rolled back", by, why)
     tracking, ledger = connect(settings)
     registry = registry_of(settings)
     seen = registry.champion_version(model)
-    for line in settle(ledger, registry, model, now):
+    for line in settle(ledger, registry, model, now, alone=False):
         log.warning("reconcile   %s", line)
+    # Before the champion: what is crowned in between makes the fence too low, and the rollback stale.
+    fence = ledger.fence(model)
     reigns, current = read_reigns(ledger, model), registry.champion_version(model)
     if not reigns:
         raise UserError(f"{model} has never had a champion; evergreen status shows the models there are")
+    pinned = Pins(settings.store_url).pinned(model)
     if (done := _done(reigns[-1], target, current, (by, why))) is not None:
+        if target.pin and pinned is None:
+            _pin_there(done, fence, (by, why), settings, now)
         return done
     if current != seen and target.version is None:
         # "The one before" is before the champion that the person saw.
@@ -65,12 +72,13 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     if target.pin:
         # Before the alias: a rollback that is to last must not be overtaken by a run between the two.
         pin(model, by, why, settings, now)
-    decision = _entry(reign, current, check, (by, why), now, target.at)
-    entry = ledger.record(replace(decision, fence=ledger.fence(model)))
+    entry = ledger.record(replace(_entry(reign, current, check, (by, why), now, target.at), fence=fence))
     log.info("ledger      decision %s: %s", entry.id, entry.reasons[0])
     try:
         promote(entry, settings, now)
     except StaleChampion as error:
+        if target.pin:
+            _restore_pin(model, pinned, (by, why), settings, now)
         raise StaleChampion(
             f"{model}: another version became champion during the rollback, which is withdrawn; look at evergreen "
             f"history {model}, and roll back again if it is still wanted"
@@ -80,9 +88,32 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
 
 def _done(last: Reign, target: Target, current: int | None, signed: tuple[str, str]) -> LedgerEntry | None:
     """The rollback that made the present champion, where it is the one asked for."""
-    wanted = target.version in (None, last.version) and target.at is None
+    wanted = target.version in (None, last.version) and target.at in (None, last.decision.as_of)
     same = last.returned and last.decision.reasons[0] == _sentence(last.version, signed)
     return last.decision if wanted and same and current == last.version else None
+
+
+def _pin_there(done: LedgerEntry, fence: int, signed: tuple[str, str], settings: Settings, now: datetime) -> None:
+    """Pin what was gone back to before. Raises StaleChampion where it left before the pin could hold it."""
+    pin(done.model, *signed, settings, now)
+    if Ledger(settings.store_url).fence(done.model) != fence:
+        _restore_pin(done.model, None, signed, settings, now)
+        raise StaleChampion(
+            f"{done.model}: another version became champion meanwhile, and nothing is pinned; look at evergreen "
+            f"history {done.model}, and roll back again if it is still wanted"
+        )
+
+
+def _restore_pin(model: str, before: Pin | None, signed: tuple[str, str], settings: Settings, now: datetime) -> None:
+    """Take off what this rollback pinned, which is another champion than was wanted; a pin from before holds again."""
+    pins = Pins(settings.store_url)
+    mine = pins.pinned(model)
+    if mine is None or (mine.by, mine.why, mine.at) != (*signed, now):
+        return
+    if before is None:
+        pins.unpin(model, signed[0], f"the rollback was overtaken: {signed[1]}", now)
+    else:
+        pins.pin(model, before.by, before.why, before.at)
 
 
 def _find(model: str, target: Target, reigns: tuple[Reign, ...], current: int | None) -> Reign:
@@ -120,8 +151,12 @@ def _require_fit(reign: Reign, tracking: Tracking, registry: Registry) -> Check:
     """The smoke test that the version passes now. Raises IntegrityError where it is not the one of the ledger."""
     model, version, digest = reign.decision.model, reign.version, reign.decision.model_digest
     registered = registry.version(model, version)
-    if digest is None or registered.digest != digest:
-        raise IntegrityError(f"version {version} of {model} has another digest in the registry than in the ledger")
+    if digest is None:
+        said = f"decision {reign.decision.id} does not say which artifact version {version} of {model} had"
+        raise IntegrityError(f"{said}, so that nobody can tell whether it is the same; name another one with --to")
+    if registered.digest != digest:
+        said = f"version {version} of {model} names another artifact in the registry than in the ledger"
+        raise IntegrityError(f"{said}; evergreen audit {model} says more, and --to names another version")
     check = smoke_test(tracking, registered.source, digest)
     if check.passed:
         return check

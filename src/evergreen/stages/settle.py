@@ -11,11 +11,15 @@ from evergreen.store.reconcile import Promoter, reconcile
 _RECENT = 200
 
 
-def settle(ledger: Ledger, registry: Registry, model: str, now: datetime) -> list[str]:
-    """Finish or withdraw what was cut short; one line on each, and on a champion that the ledger cannot explain."""
+def settle(ledger: Ledger, registry: Registry, model: str, now: datetime, *, alone: bool = True) -> list[str]:
+    """Finish or withdraw what was cut short; one line on each, and on a champion that the ledger cannot explain.
+
+    Who does not have the model's turn is not `alone`: alias `challenger` may be that of a run at work, and stays.
+    """
     lines = reconcile(ledger, registry, model, now)
-    lines += _release_undecided(ledger, registry, model)
-    lines += _release_rejected(ledger, registry, model)
+    if alone:
+        lines += _release_undecided(ledger, registry, model)
+        lines += _release_rejected(ledger, registry, model)
     return [*lines, *filter(None, [find_stranger(ledger, registry, model)])]
 
 

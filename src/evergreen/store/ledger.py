@@ -12,7 +12,7 @@ from evergreen.gate.decision import DecisionKind
 from evergreen.store.announce import fact_of_crown, fact_of_decision
 from evergreen.store.chain import append, hold_end
 from evergreen.store.database import answering, open_engine, prepare, writing
-from evergreen.store.entry import Crown, Intention, LedgerEntry
+from evergreen.store.entry import Cause, Crown, Intention, LedgerEntry
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
 from evergreen.store.tables import champions, decisions, intentions
@@ -72,16 +72,7 @@ class Ledger:
 
         One that a later promotion has overtaken is not among them: finishing it would undo the later one.
         """
-        later = sa.select(sa.func.max(champions.c.decision_id)).where(champions.c.model == model).scalar_subquery()
-        c, after = decisions.c, decisions.alias("after")
-        taken_back = sa.exists().where(
-            (after.c.model == model)
-            & (after.c.version == c.version)
-            & (after.c.id > c.id)
-            & (after.c.kind != DecisionKind.PROMOTE.value)
-        )
-        promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
-        return self._entries(promoted & (c.id > sa.func.coalesce(later, 0)) & ~taken_back)[::-1]
+        return self._entries(_unfinished(model))[::-1]
 
     def pending(self, model: str | None = None) -> tuple[LedgerEntry, ...]:
         """HOLD decisions that a person can still answer, oldest first; of all models where none is named.
@@ -95,6 +86,8 @@ class Ledger:
             & (after.c.id > c.id)
             & after.c.training_key.is_not(None)
             & (after.c.kind != DecisionKind.SKIP.value)
+            # An answer to an older question knows no newer data.
+            & after.c.resolves.is_(None)
         )
         rule = challenged & ~sa.exists().where(answer.c.resolves == c.id) & ~overtaken
         return self._entries(rule if model is None else rule & (c.model == model))[::-1]
@@ -134,28 +127,49 @@ class Ledger:
         with answering(self.url), self._engine.connect() as connection:
             return _open_intentions(connection, model)
 
-    def crown(self, decision_id: int, model: str, version: int, at: datetime) -> None:
-        """Append to the champion history that this decision took effect. Twice is once; the first moment stays.
+    def withdraw(self, entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry | None:
+        """Take back a promotion that cannot take effect; None where it has, or was withdrawn or overtaken before.
 
-        Raises IntegrityError where the decision crowned, or decided on, another version. People are told in the same
-        transaction.
+        What is written is a decision of its own: the version is held, the champion stays.
         """
-        values = {"decision_id": decision_id, "model": model, "version": version, "at": at}
+        with answering(self.url), writing(self._engine) as connection:
+            # Nobody crowns meanwhile; and of two who withdraw, the second sees the row of the first.
+            hold_end(connection, champions)
+            hold_end(connection, decisions)
+            rule = _unfinished(entry.model) & (decisions.c.id == entry.id)
+            if connection.execute(sa.select(decisions.c.id).where(rule)).first() is None:
+                return None
+            withdrawal = _withdrawal(entry, why, now)
+            written = replace(withdrawal, id=append(connection, decisions, to_row(withdrawal)))
+            if fact := fact_of_decision(written):
+                put_fact(connection, fact)
+            return written
+
+    def crown(self, decision_id: int, model: str, version: int, at: datetime, now: datetime | None = None) -> None:
+        """Append to the champion history that this decision took effect `at` a moment, written `now` if that is later.
+
+        Twice is once; the first moment stays. A clock that is behind puts no champion before the one that it followed:
+        it is dated like that one then. People are told in the same transaction, as of now. Raises IntegrityError where
+        the decision crowned, or decided on, another version.
+        """
         with answering(self.url), writing(self._engine) as connection:
             hold_end(connection, champions)
             query = sa.select(champions.c.model, champions.c.version).where(champions.c.decision_id == decision_id)
             crowned = connection.execute(query).one_or_none()
             if crowned is None:
                 entry = _promotion(connection, decision_id, model, version)
+                since = max(filter(None, (at, _last_crowned(connection, model))))
+                values = {"decision_id": decision_id, "model": model, "version": version, "at": since}
                 append(connection, champions, values)
-                put_fact(connection, fact_of_crown(entry, at))
+                # Nobody is told of what is long past: one that is finished days later is news all the same.
+                put_fact(connection, fact_of_crown(entry, max(filter(None, (since, now)))))
             elif tuple(crowned) != (model, version):
                 raise IntegrityError(f"decision {decision_id} crowned {crowned[0]} {crowned[1]}, not {model} {version}")
 
     def champion_at(self, model: str, moment: datetime) -> tuple[int, LedgerEntry] | None:
         """The version that was champion at a moment and the decision that made it so; None before the first one."""
         rule = (champions.c.model == model) & (champions.c.at <= moment)
-        query = sa.select(champions).where(rule).order_by(champions.c.at.desc(), champions.c.id.desc()).limit(1)
+        query = sa.select(champions).where(rule).order_by(champions.c.id.desc()).limit(1)
         crowns = self._crowns(query)
         if not crowns:
             return None
@@ -184,6 +198,39 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
+
+
+def _unfinished(model: str) -> sa.ColumnElement[bool]:
+    later = sa.select(sa.func.max(champions.c.decision_id)).where(champions.c.model == model).scalar_subquery()
+    c, after = decisions.c, decisions.alias("after")
+    taken_back = sa.exists().where(
+        (after.c.model == model)
+        & (after.c.version == c.version)
+        & (after.c.id > c.id)
+        & (after.c.kind != DecisionKind.PROMOTE.value)
+    )
+    promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
+    return promoted & (c.id > sa.func.coalesce(later, 0)) & ~taken_back
+
+
+def _withdrawal(entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry:
+    return replace(
+        entry,
+        id=None,
+        kind=DecisionKind.HOLD,
+        reasons=(f"decision {entry.id} is withdrawn: {why}",),
+        decided_at=now,
+        champion_after=entry.champion_before,
+        cause=Cause.RECONCILE,
+        # What the promotion had answered stays answered by it.
+        resolves=None,
+    )
+
+
+def _last_crowned(connection: sa.Connection, model: str) -> datetime | None:
+    query = sa.select(champions.c.at).where(champions.c.model == model).order_by(champions.c.at.desc()).limit(1)
+    found: datetime | None = connection.execute(query).scalar()
+    return found
 
 
 def _open_intentions(connection: sa.Connection, model: str) -> tuple[Intention, ...]:

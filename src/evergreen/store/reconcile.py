@@ -1,11 +1,10 @@
 """Finish what a killed run decided but did not see through."""
 
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from evergreen.errors import PinnedChampion
-from evergreen.gate.decision import DecisionKind
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 
@@ -19,8 +18,19 @@ class Promoter(Protocol):
     def versions(self, model: str) -> tuple[int, ...]:
         """All versions that there are."""
 
-    def promote(self, model: str, version: int, expected_champion: int | None, *, despite_pin: bool = False) -> None:
-        """Make a version champion if the champion is still the expected one, and not pinned; else raise."""
+    def turn(self, model: str) -> AbstractContextManager[None]:
+        """Wait until nobody moves the model's alias, and keep others from it meanwhile."""
+
+    def promote(
+        self,
+        model: str,
+        version: int,
+        expected_champion: int | None,
+        *,
+        despite_pin: bool = False,
+        fence: int | None = None,
+    ) -> None:
+        """In the turn, make a version champion if the champion is the expected one, and not pinned; else raise."""
 
 
 def reconcile(ledger: Ledger, registry: Promoter, model: str, now: datetime) -> list[str]:
@@ -28,45 +38,57 @@ def reconcile(ledger: Ledger, registry: Promoter, model: str, now: datetime) -> 
 
     A registry that does not answer raises, and the next run tries again.
     """
-    return [_settle(ledger, registry, entry, now) for entry in ledger.unfinished(model)]
+    if not ledger.unfinished(model):
+        return []
+    lines = []
+    with registry.turn(model):
+        # Asked again now that nobody else is at it, and before each one, as the one before may have settled it.
+        for entry in ledger.unfinished(model):
+            if entry in ledger.unfinished(model):
+                lines.append(_settle(ledger, registry, entry, now))
+    return lines
 
 
-def withdrawn(entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry:
-    """The decision that takes back one which had no effect: the version is held, the champion stays."""
-    return replace(
-        entry,
-        id=None,
-        kind=DecisionKind.HOLD,
-        reasons=(f"decision {entry.id} is withdrawn: {why}",),
-        decided_at=now,
-        champion_after=entry.champion_before,
-        cause=Cause.RECONCILE,
-        # What the promotion had answered stays answered by it.
-        resolves=None,
-    )
+def crown_served(ledger: Ledger, registry: Promoter, model: str, now: datetime, but: int | None = None) -> str:
+    """In the registry's turn: put the champion that is served into the history, where its promotion was cut short
+    between the two; a line on it, empty where the history has it. The decision `but` is left to the caller.
+    """
+    served, crowns = registry.champion_version(model), ledger.history(model)
+    if served is None or (crowns and crowns[-1].version == served):
+        return ""
+    moved = [e for e in ledger.unfinished(model) if e.champion_after == served and e.id != but]
+    return _finish(ledger, registry, moved[-1], now) if moved else ""
 
 
 def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
-    decision, version = entry.id, entry.champion_after
-    if decision is None or version is None:
-        return f"decision {decision} promotes no version; left as it is"
+    version = entry.champion_after
+    if version is None:
+        return f"decision {entry.id} promotes no version; left as it is"
     current = registry.champion_version(entry.model)
     if current == version:
-        # The alias was moved right after the decision: that is since when the version was served.
-        ledger.crown(decision, entry.model, version, entry.decided_at)
-        return f"decision {decision} is finished: version {version} of {entry.model} was champion already"
+        return _finish(ledger, registry, entry, now)
     problem = _why_not(registry, entry, version, current) or _why_late(ledger, entry)
-    if problem is not None:
-        ledger.record(withdrawn(entry, problem, now))
-        return f"decision {decision} is withdrawn: {problem}"
-    try:
+    if problem is None:
         # A person who rolls back knows of the pin, and may have set it for this very rollback.
-        registry.promote(entry.model, version, entry.champion_before, despite_pin=entry.cause is Cause.ROLLBACK)
-    except PinnedChampion as error:
-        ledger.record(withdrawn(entry, str(error), now))
-        return f"decision {decision} is withdrawn: {error}"
-    ledger.crown(decision, entry.model, version, now)
-    return f"decision {decision} is finished: version {version} of {entry.model} was promoted"
+        by_hand, before = entry.cause is Cause.ROLLBACK, entry.champion_before
+        try:
+            registry.promote(entry.model, version, before, despite_pin=by_hand, fence=entry.fence)
+        except PinnedChampion as error:
+            problem = str(error)
+    if problem is not None:
+        ledger.withdraw(entry, problem, now)
+        return f"decision {entry.id} is withdrawn: {problem}"
+    ledger.crown(_number(entry), entry.model, version, now)
+    return f"decision {entry.id} is finished: version {version} of {entry.model} was promoted"
+
+
+def _finish(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
+    """The history of a version that is served; alias `challenger` may still be on it."""
+    version = _version(entry)
+    registry.promote(entry.model, version, version, despite_pin=True)
+    # The alias was moved right after the decision: that is since when the version was served.
+    ledger.crown(_number(entry), entry.model, version, entry.decided_at, now)
+    return f"decision {entry.id} is finished: version {version} of {entry.model} was champion already"
 
 
 def _why_not(registry: Promoter, entry: LedgerEntry, version: int, current: int | None) -> str | None:
@@ -83,3 +105,13 @@ def _why_late(ledger: Ledger, entry: LedgerEntry) -> str | None:
     if entry.fence is None or ledger.fence(entry.model) == entry.fence:
         return None
     return f"another version of {entry.model} was champion since it was measured"
+
+
+def _number(entry: LedgerEntry) -> int:
+    assert entry.id is not None, "it was read from the ledger"
+    return entry.id
+
+
+def _version(entry: LedgerEntry) -> int:
+    assert entry.champion_after is not None, "a promotion names its version"
+    return entry.champion_after
