@@ -9,6 +9,8 @@ import pytest
 from evergreen.cli.launch import environment, use_running_server
 from evergreen.cli.server import known_server, require_chosen, require_server
 from evergreen.errors import UnavailableError, UserError
+from evergreen.operations.doctor.patient import Patient
+from evergreen.operations.doctor.server import chosen_server
 from evergreen.orchestrator.api import PrefectApi, Refused
 from evergreen.settings import Settings
 from evergreen.supervisor.state import UpState, write_state
@@ -34,6 +36,11 @@ def test_the_environment_goes_before_what_is_up_here(settings, up):
     assert known_server(settings, both) == PrefectApi(HERE, "c:d")
     named = {"PREFECT_API_URL": "http://there/api/", "PREFECT_SERVER_API_AUTH_STRING": "a:b"}
     assert known_server(settings, named) == PrefectApi("http://there/api", "a:b")
+
+
+def test_the_doctor_looks_at_the_same_server(settings, up):
+    environ = {"PREFECT_SERVER_API_AUTH_STRING": "a:b"}
+    assert chosen_server(Patient(settings, environ, lambda: datetime.now(UTC))) == known_server(settings, environ)
 
 
 def test_without_any_server_the_next_step_is_said(settings):

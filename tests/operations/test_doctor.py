@@ -92,10 +92,11 @@ def test_what_has_not_answered_by_the_end_is_said_not_to(silent, tmp_path):
     assert found["worker"].what == "no answer within 0.1 s"
 
 
-def test_no_secret_is_repeated(silent, tmp_path):
+@pytest.mark.parametrize("password", ["PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"])
+def test_no_secret_is_repeated(silent, tmp_path, password):
     environ = {
         "PREFECT_API_URL": "http://eva:s3cret@127.0.0.1:9/api",
-        "PREFECT_API_AUTH_STRING": "eva:0ther",
+        password: "eva:0ther",
         "MLFLOW_TRACKING_URI": "http://eva:s3cret@127.0.0.1:9",
         "EVERGREEN_STORE_URL": "postgresql://eva:s3cret@127.0.0.1:9/evergreen",
         "EVERGREEN_SNAPSHOTS": "ftp://eva:s3cret@127.0.0.1:9/snapshots",
@@ -350,6 +351,16 @@ def test_a_message_that_waits_for_over_an_hour_is_wrong(project, age_minutes, ou
     found = {finding.name: finding for finding in examine(patient)}["messages"]
     assert found.outcome is outcome
     assert outcome is OK or "1 on webhook:ALERT_URL" in found.what
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(9, WRONG), (31, OK)])
+def test_an_alert_waits_for_prefect_as_long_as_it_is_tried_for(project, days, outcome):
+    now = datetime.now(UTC)
+    Outbox(project.settings.store_url).put(drift("tiny", now - timedelta(days=days)))
+    patient = Patient(project.settings, {"PREFECT_API_URL": "http://127.0.0.1:9/api"}, lambda: now, ports={})
+    found = {finding.name: finding for finding in examine(patient)}["messages"]
+    assert found.outcome is outcome
+    assert outcome is OK or "1 on prefect" in found.what
 
 
 def test_a_message_that_was_delivered_waits_no_more(project):

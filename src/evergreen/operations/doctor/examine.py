@@ -12,7 +12,12 @@ from evergreen.operations.doctor.patient import Patient
 
 _PATIENCE_SECONDS = 4.0
 _TIMES_SLOWER = 5
-_SECRETS = ("PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_SECRETS = (
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+)
 _SHORTEST = 3  # letters; shorter ones would be found in every word
 
 

@@ -11,7 +11,7 @@ from evergreen.operations.doctor.clock import judge_clock, measure
 from evergreen.operations.doctor.finding import Finding, asked, fine, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
 from evergreen.operations.doctor.project import readable_specs
-from evergreen.orchestrator.api import PrefectApi
+from evergreen.orchestrator.api import PrefectApi, password_of
 from evergreen.orchestrator.http import call
 from evergreen.orchestrator.plan import FLOWS, flows_of
 from evergreen.supervisor.state import read_state, up_folder
@@ -56,7 +56,7 @@ def chosen_server(patient: Patient) -> PrefectApi | None:
     home = patient.settings.home
     up = read_state(home)
     if up is not None:
-        return PrefectApi(up.prefect, patient.environ.get("PREFECT_API_AUTH_STRING") or None)
+        return PrefectApi(up.prefect, password_of(patient.environ))
     if (up_folder(home) / "state.json").exists():
         raise EndedError("evergreen up ended without being stopped, and its servers with it")
     return None
