@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+CORES  ?= $(shell nproc 2>/dev/null || echo 2)
+
 # BLAS and OpenMP threads fight over shared cores: trials run side by side instead.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
@@ -31,8 +33,8 @@ up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker; Ctrl-C s
 down: $(STAMP)  ## stop what `make up` started
 	@$(BIN)/evergreen down
 
-test: $(STAMP)  ## every test
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## every test, a file at a time on every core
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from tests.faults import child
 from tests.faults.child import Place
 
 PRELOADED = ["tests.faults.child", "tests.conftest", "mlflow.sklearn", "mlflow.tracking", "skops.io", "evidently"]
-TALLY: dict[str, Counter[str]] = {}
+FAULT = "fault"
 
 
 @dataclass
@@ -99,14 +99,10 @@ def new_ground(
     return make
 
 
-@pytest.fixture(scope="session")
-def tally() -> Callable[[str, str], None]:
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
     """Count a fault of a kind: survived or lost."""
-
-    def count(kind: str, outcome: str) -> None:
-        TALLY.setdefault(kind, Counter())[outcome] += 1
-
-    return count
+    return lambda kind, outcome: record_property(FAULT, (kind, outcome))
 
 
 def _on_postgresql(cluster: Any, folder: Path) -> tuple[Place, Callable[[], None]]:
@@ -139,12 +135,16 @@ def _psql(cluster: Any, statement: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The table of faults."""
-    if not TALLY:
+    """The table of faults. What was counted travels with the reports, whichever process ran the test."""
+    tally: dict[str, Counter[str]] = {}
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == FAULT and report.when == "call":
+                tally.setdefault(value[0], Counter())[value[1]] += 1
+    if not tally:
         return
     terminalreporter.section("faults")
     terminalreporter.write_line(f"{'planted':<44}{'faults':>8}{'survived':>10}{'lost':>6}")
-    for kind, counts in sorted(TALLY.items()):
-        terminalreporter.write_line(f"{kind:<44}{counts.total():>8}{counts['survived']:>10}{counts['lost']:>6}")
-    total = sum(TALLY.values(), Counter())
-    terminalreporter.write_line(f"{'all':<44}{total.total():>8}{total['survived']:>10}{total['lost']:>6}")
+    for kind, counts in (*sorted(tally.items()), ("all", sum(tally.values(), Counter()))):
+        line = f"{kind:<44}{counts.total():>8}{counts['survived']:>10}{counts['lost']:>6}"
+        terminalreporter.write_line(line)

@@ -57,10 +57,15 @@ def _known(model: str | None, settings: Settings) -> str | None:
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
+    """Every model of the ledger, which is migrated first; none where there is no store yet."""
     from evergreen.store.ledger import Ledger
 
     file = settings.store_file
-    return () if file is not None and not file.exists() else Ledger(settings.store_url).models()
+    if file is not None and not file.exists():
+        return ()
+    ledger = Ledger(settings.store_url)
+    ledger.prepare()
+    return ledger.models()
 
 
 def _now() -> datetime:

@@ -39,7 +39,7 @@ def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Cham
         )
         raise IntegrityError(
             f"{message}: it was not registered by a run of Evergreen. Point alias champion at a version that was, "
-            "or remove the alias to begin anew"
+            "or remove the alias where none was yet"
         )
     paths = {name: _fetch(tracking, champion, cache, name, tags[key]) for name, key in _FILES.items()}
     return replace(champion, reference=str(paths["reference.parquet"]), profile=str(paths["profile.json"]))

@@ -52,9 +52,10 @@ class Registry:
         with self._turn(model), answering(self.tracking.uri):
             self._ensure_registered_model(model)
             key = tags.get(tag.TRAINING_KEY)
-            if not self._equals(model, run_id, logged, key):
+            found = next(iter(self._equals(model, run_id, logged, key)), None)
+            if found is None:
                 self._create(model, run_id, logged, tags, description)
-            found = self._only(model, self._equals(model, run_id, logged, key))
+                found = self._only(model, self._equals(model, run_id, logged, key))
             number = int(found.version)
             if self._aliases(model).get(CHAMPION) != number:
                 self._client.set_registered_model_alias(model, CHALLENGER, str(number))
@@ -194,16 +195,14 @@ class Registry:
         """Versions of this very model, oldest first."""
         return [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
 
-    def _only(self, model: str, equals: list[Any]) -> Any:
-        """The oldest of several versions of one model; the others are deleted, unless they were ever champion.
+    def _only(self, model: str, created: list[Any]) -> Any:
+        """The first of the versions that were created just now; the others are deleted before anybody saw them.
 
         An answer that is lost on its way makes MLflow's client ask again, and MLflow register twice.
         """
-        aliases = {alias: number for alias, number in self._aliases(model).items() if alias != CHALLENGER}
-        first, *doubles = equals
+        first, *doubles = created
         for double in doubles:
-            if int(double.version) not in aliases.values():
-                self._client.delete_model_version(model, double.version)
+            self._client.delete_model_version(model, double.version)
         return first
 
     def _ensure_registered_model(self, model: str) -> None:

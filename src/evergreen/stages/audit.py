@@ -94,11 +94,12 @@ def _version(
     from evergreen.registry.model import load
 
     name = f"version {found.version}"
-    known = {entry.model_digest for entry in entries if entry.version in (found.version, None)}
-    if any(intention.training_key == found.tags.get(tag.TRAINING_KEY) for intention in intended):
-        # Registered, and its run died before it decided.
-        known.add(found.digest)
-    if not known & {found.digest} and not any(entry.version == found.version for entry in entries):
+    known = {entry.model_digest for entry in entries if entry.version == found.version}
+    if not known:
+        # Held without being registered, and registered since; or registered by a run that died before it decided.
+        known = {entry.model_digest for entry in entries if entry.version is None} & {found.digest}
+        known |= {found.digest for i in intended if i.training_key == found.tags.get(tag.TRAINING_KEY)}
+    if not known:
         what = f"{name} is in the registry and no decision speaks of it"
         yield Problem(found.model, what, "nothing loads it; delete it")
         return

@@ -3,7 +3,8 @@
 import logging
 from datetime import datetime
 
-from evergreen.errors import SpecError
+from evergreen.errors import IntegrityError, SpecError
+from evergreen.registry.handles import Champion
 from evergreen.registry.reference import fetch_reference
 from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry
@@ -14,6 +15,8 @@ from evergreen.stages.settle import find_stranger, settle
 from evergreen.store.ledger import Ledger
 
 log = logging.getLogger("evergreen.open")
+
+_EVERY = 1_000_000
 
 
 def open_run(request: Request, origin: Origin, settings: Settings, now: datetime) -> Run:
@@ -33,11 +36,38 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
     # Before the champion: what is crowned in between makes the fence too low, and the promotion stale.
     fence = ledger.fence(spec.model)
     champion = registry.champion(spec.model)
+    _require_known(champion, spec.model, ledger)
     if champion is not None:
         champion = fetch_reference(tracking, champion, settings.home / "champions")
     known = f"champion is version {champion.version}" if champion else "no champion yet"
     log.info("open        %s as of %s, %s", spec.model, f"{request.as_of:%Y-%m-%d %H:%M}", known)
     return Run(request, spec, champion, origin, fence)
+
+
+def _require_known(champion: Champion | None, model: str, ledger: Ledger) -> None:
+    """Raise IntegrityError unless the champion is one that the ledger speaks of, with the artifact that it names.
+
+    An alias that somebody deleted is not "no champion": the next model would be promoted without being compared.
+    """
+    entries = ledger.entries(model, _EVERY)
+    if champion is None:
+        if crowns := ledger.history(model):
+            raise IntegrityError(
+                f"alias champion of {model} is gone, but the ledger knows of version {crowns[-1].version}; "
+                f"evergreen rollback {model} --why … puts it back"
+            )
+        return
+    known = next((e.model_digest for e in entries if e.version == champion.version and e.model_digest), None)
+    if known is None and entries:
+        raise IntegrityError(
+            f"version {champion.version} of {model} is champion in MLflow, and no decision speaks of it; "
+            f"evergreen rollback {model} --why … goes back to the ledger's champion"
+        )
+    if known is not None and known != champion.digest:
+        raise IntegrityError(
+            f"version {champion.version} of {model} names another artifact than the ledger does; it is not loaded. "
+            f"evergreen audit {model} says more"
+        )
 
 
 def read_spec(name: str, settings: Settings) -> ModelSpec:
