@@ -8,7 +8,7 @@ from evergreen.operations.doctor.finding import Finding, asked, fine, unknown, w
 from evergreen.operations.doctor.patient import Patient
 from evergreen.operations.doctor.project import readable_specs
 from evergreen.operations.doctor.server import chosen_server
-from evergreen.operations.relay import KEPT
+from evergreen.operations.relay import ALERTS_KEPT, kept
 from evergreen.store.facts import Fact
 from evergreen.store.health import read_state as read_store
 from evergreen.store.outbox import Outbox
@@ -45,11 +45,13 @@ def _look_at_outbox(patient: Patient) -> Finding:
         return unknown(MESSAGES, "not read before the store is migrated")
     now, outbox = patient.clock(), Outbox(url)
     # As of much later, what was claimed or is to be tried again counts as well.
-    later, since, late = now + _LONGEST_WAIT, now - KEPT, now - patient.bounds.undelivered
+    later, since, late = now + _LONGEST_WAIT, now - ALERTS_KEPT, now - patient.bounds.undelivered
     return judge_messages(
         {
             channel.name: [
-                fact for fact in outbox.due(channel.name, channel.chosen, later, since, _PAGE) if fact.at <= late
+                fact
+                for fact in outbox.due(channel.name, channel.chosen, later, since, _PAGE)
+                if now - kept(channel, fact) <= fact.at <= late
             ]
             for channel in _channels(patient)
         }
