@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 EXTRAS = ["pyproject.toml", "--extra", "examples", "--extra", "postgres", "--extra", "s3"]
 # Chosen by few, and large: what each adds to run.txt stands in a file of its own, and tests use both.
 CLUSTERS = ("dask", "ray")
+# Not for tests: wherever they are installed, every Prefect server imports them.
+WORKERS = ("docker", "kubernetes")
 ALL = [*EXTRAS, *(part for name in CLUSTERS for part in ("--extra", name))]
 HEADER = "# Made by `make lock` from pyproject.toml. Exact versions with hashes; see CONTRIBUTING.md.\n"
 ENTRY = re.compile(r"(?m)^(?=[\w.-]+(?:\[.*\])?==)")
@@ -60,8 +62,7 @@ def addition(name: str, run: str, dev: str) -> str:
 def main() -> None:
     dev = resolve([*ALL, "--group", "dev"], HERE / "dev.txt")
     run = resolve(EXTRAS, HERE / "run.txt")
-    # Not for tests: wherever it is installed, every Prefect server imports it.
-    files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*CLUSTERS, "kubernetes")}}
+    files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*CLUSTERS, *WORKERS)}}
     # What builds the project's own wheel in an image.
     files["build"] = resolve(["--group", "build"], HERE / "build.txt")
     for name, text in files.items():

@@ -44,6 +44,12 @@ def test_a_health_check_asks_the_port_that_the_command_serves(name):
     assert served in (None, stage.last("EXPOSE"))
 
 
+@pytest.mark.parametrize("name", ["worker", "kubernetes-worker"])
+def test_a_worker_takes_no_more_runs_than_it_was_told(name):
+    words = STAGES[name].command
+    assert int(words[words.index("--limit") + 1]) >= 1
+
+
 def test_packages_are_installed_from_the_lock_alone():
     installs = [line for line in LINES if re.search(r"\bpip\b.* install ", line)]
     assert len(installs) == 4
@@ -56,13 +62,13 @@ def test_packages_are_installed_from_the_lock_alone():
         } == set()
 
 
-def test_the_kubernetes_lock_adds_to_what_runs_and_moves_nothing():
+@pytest.mark.parametrize("worker", ["docker", "kubernetes"])
+def test_the_lock_of_a_worker_adds_to_what_runs_and_moves_nothing(worker):
     names = [
-        re.findall(r"(?m)^([\w.-]+)==", (REPOSITORY / f"requirements/{n}.txt").read_text())
-        for n in ("run", "kubernetes")
+        re.findall(r"(?m)^([\w.-]+)==", (REPOSITORY / f"requirements/{n}.txt").read_text()) for n in ("run", worker)
     ]
     assert set(names[0]) & set(names[1]) == set()
-    assert "prefect-kubernetes" in names[1]
+    assert f"prefect-{worker}" in names[1]
 
 
 def test_everything_that_is_copied_is_in_the_repository():
