@@ -19,5 +19,7 @@ def answer_decision(decision: int, verdict: Literal["approve", "reject"], why: s
     """Approve or reject; answering again the same way finishes what was cut short."""
     answer = {"approve": stage.approve, "reject": stage.reject}[verdict]
     entry = answer(decision, by, why, Settings.from_environment(), datetime.now(UTC))
-    create_markdown_artifact(tell(entry), key=artifact_key(entry.model, "answer"))
+    create_markdown_artifact(
+        tell(entry), key=artifact_key(entry.model, "answer"), description="What a person answered, and what came of it."
+    )
     return entry

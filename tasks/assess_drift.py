@@ -15,5 +15,9 @@ def assess_drift(job: Job, evidence: Evidence) -> Evidence:
     """Compare with the champion's reference; too much drift settles the run, and so does none if it was the reason."""
     evidence = stage.assess_drift(job, evidence, Settings.from_environment())
     if evidence.drift is not None:
-        create_markdown_artifact(to_markdown(evidence.drift), key=job.artifact("drift"))
+        create_markdown_artifact(
+            to_markdown(evidence.drift),
+            key=job.artifact("drift"),
+            description="What has moved since the champion was trained, column by column.",
+        )
     return evidence

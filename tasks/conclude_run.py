@@ -36,5 +36,9 @@ def conclude_run(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> Con
     """Write the report, link both ways, and say how the run ended."""
     conclusion = stage.conclude(job, evidence, entry, Settings.from_environment())
     form = _approval_form(conclusion.ledger_id) if conclusion.answer_by else None
-    create_markdown_artifact(stage.to_text(conclusion, form), key=job.artifact("decision"))
+    create_markdown_artifact(
+        stage.to_text(conclusion, form),
+        key=job.artifact("decision"),
+        description="What was decided and why, with links to the report and to MLflow.",
+    )
     return conclusion

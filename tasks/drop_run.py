@@ -16,5 +16,7 @@ from evergreen.stages.turn import Turn, drop
 def drop_run(turn: Turn) -> Conclusion:
     """Note why in the ledger, and show it."""
     conclusion = drop(turn, Settings.from_environment(), datetime.now(UTC))
-    create_markdown_artifact(to_text(conclusion), key=artifact_key(turn.model, "decision"))
+    create_markdown_artifact(
+        to_text(conclusion), key=artifact_key(turn.model, "decision"), description="Why the run was dropped."
+    )
     return conclusion

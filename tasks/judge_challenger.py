@@ -16,5 +16,9 @@ def judge_challenger(job: Job, evidence: Evidence) -> Evidence:
     evidence = stage.judge_challenger(job, evidence, Settings.from_environment())
     decision = reached(evidence.decision)
     headline = f"## {decision.kind}\n" + "\n".join(f"- {reason}" for reason in decision.reasons)
-    create_markdown_artifact(f"{headline}\n\n{to_markdown(decision.checks)}", key=job.artifact("gate"))
+    create_markdown_artifact(
+        f"{headline}\n\n{to_markdown(decision.checks)}",
+        key=job.artifact("gate"),
+        description="Every check of the gate, with its value and its bound.",
+    )
     return evidence

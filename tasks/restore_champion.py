@@ -19,5 +19,9 @@ def restore_champion(model: str, to: int | None, why: str, by: str, *, pin: bool
     """One ledgered compare-and-set, after the version passed its smoke test."""
     settings = Settings.from_environment()
     entry = rollback(find_model(model, settings), Target(to, pin=pin), by, why, settings, datetime.now(UTC))
-    create_markdown_artifact(tell(entry), key=artifact_key(entry.model, "rollback"))
+    create_markdown_artifact(
+        tell(entry),
+        key=artifact_key(entry.model, "rollback"),
+        description="Which version is champion again, and who wanted it.",
+    )
     return entry

@@ -19,5 +19,9 @@ def score_rows(scorer: Scorer, snapshot: Snapshot, out: str | None, chunk_rows: 
     """Write what is not there yet, part by part."""
     settings = Settings.from_environment()
     scores = stage.score_rows(scorer, snapshot, Destination(out, chunk_rows), settings, datetime.now(UTC))
-    create_markdown_artifact(f"{stage.tell(scores)}\n\n`{scores.folder}`", key=artifact_key(scores.model, "scores"))
+    create_markdown_artifact(
+        f"{stage.tell(scores)}\n\n`{scores.folder}`",
+        key=artifact_key(scores.model, "scores"),
+        description="How many rows were scored, and where the answers stand.",
+    )
     return scores

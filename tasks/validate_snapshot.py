@@ -14,5 +14,9 @@ from evergreen.stages.run import Evidence, Job
 def validate_snapshot(job: Job) -> Evidence:
     """Apply every rule to the snapshot; a broken one settles the run."""
     evidence = validate(job, Settings.from_environment())
-    create_markdown_artifact(to_markdown((*evidence.validation, *evidence.warnings)), key=job.artifact("validation"))
+    create_markdown_artifact(
+        to_markdown((*evidence.validation, *evidence.warnings)),
+        key=job.artifact("validation"),
+        description="Every rule of the schema, held against the snapshot.",
+    )
     return evidence
