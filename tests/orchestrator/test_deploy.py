@@ -32,7 +32,7 @@ def test_the_first_time_creates_everything_and_says_so(deployed):
     assert (asleep.cron, asleep.timezone, asleep.active) == ("30 4 * * 2", "Europe/Berlin", False)
 
 
-def test_doing_it_again_changes_nothing_and_follows_and_wakes_nothing(deployed):
+def test_doing_it_again_changes_nothing_and_wakes_nothing(deployed):
     workspace, _ = deployed
     api = workspace.api
     ash, birch = api.deployment("retrain/ash"), api.deployment("retrain/birch")
@@ -51,11 +51,6 @@ def test_doing_it_again_changes_nothing_and_follows_and_wakes_nothing(deployed):
     assert api.deployment("retrain/birch").paused
     assert schedule.parameters == {"reason": "scheduled"}, "pausing in the UI forgets them"
 
-    workspace.write("ash", schedule={"cron": "15 5 * * 3"})
-    workspace.deploy()
-    (schedule,) = api.deployment("retrain/ash").schedules
-    assert (schedule.cron, schedule.active) == ("15 5 * * 3", False)
-
 
 def test_prefects_own_command_needs_no_answers_and_wakes_no_schedule(deployed):
     workspace, _ = deployed
@@ -67,15 +62,38 @@ def test_prefects_own_command_needs_no_answers_and_wakes_no_schedule(deployed):
     assert not schedule.active
 
 
-def test_a_spec_that_is_gone_takes_its_deployments_and_nothing_of_others(deployed):
+@pytest.fixture(scope="module")
+def followed(deployed):
+    """A spec changed, one more, and another template: deployed at once, for each time takes its time."""
     workspace, _ = deployed
+    workspace.write("ash", schedule={"cron": "15 5 * * 3"})
+    workspace.write("cedar")
+    template = workspace.folder / "deployments" / "automations" / "drift.yaml"
+    template.write_text(template.read_text().replace("within: 60", "within: 90"))
+    return workspace, workspace.deploy()
+
+
+def test_a_spec_that_changes_is_followed_and_nothing_wakes(followed):
+    workspace, said = followed
+    (schedule,) = workspace.api.deployment("retrain/ash").schedules
+    assert (schedule.cron, schedule.active) == ("15 5 * * 3", False)
+    assert "retrain/ash: is paused, and stays so" in said
+
+
+def test_a_template_that_changes_is_applied(followed):
+    workspace, said = followed
+    assert "automation evergreen: drift retrains ash: changed" in said
+    triggers = [one.raw["trigger"] for one in workspace.api.automations() if one.name.endswith("retrains ash")]
+    assert [trigger["within"] for trigger in triggers] == [90]
+
+
+def test_a_spec_that_is_gone_takes_its_deployments_and_nothing_of_others(followed):
+    workspace, _ = followed
     api = workspace.api
     flow = api.post("/flows/", name="somebody-elses")
     api.post("/deployments/", name="work", flow_id=flow["id"])
     neighbour = {"trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1, "within": 0}}
     api.post("/automations/", name="page the crew", actions=[{"type": "do-nothing"}], **neighbour)
-    workspace.write("cedar")
-    workspace.deploy()
     mine = next(one for one in api.automations() if one.name.endswith("retrains cedar"))
     for name in (mine.name, "evergreen: drift retrains ash"):
         original = next(one for one in api.automations() if one.name == name).raw
@@ -94,18 +112,6 @@ def test_a_spec_that_is_gone_takes_its_deployments_and_nothing_of_others(deploye
         "evergreen: drift retrains ash",
         "evergreen: drift retrains birch",
     ]
-
-
-def test_a_template_that_changes_is_applied(deployed):
-    workspace, _ = deployed
-    template = workspace.folder / "deployments" / "automations" / "drift.yaml"
-    text = template.read_text()
-    template.write_text(text.replace("within: 60", "within: 90"))
-    assert "automation evergreen: drift retrains ash: changed" in workspace.deploy()
-    template.write_text(text)
-    workspace.deploy()
-    triggers = [one.raw["trigger"] for one in workspace.api.automations() if one.name.endswith("retrains ash")]
-    assert [trigger["within"] for trigger in triggers] == [60]
 
 
 def test_what_prefect_cannot_load_is_said_in_its_words(deployed):
