@@ -514,3 +514,18 @@ def test_status_recommends_no_approval_that_would_be_refused(people):
     assert "the champion has changed since" in _how(held, people.ledger)
     with pytest.raises(StaleChampion, match="and back"):
         answer.approve(held.id, "eva", "fine", people.home, people.now)
+
+
+def test_the_reign_of_a_champion_whose_run_died_before_the_history_is_not_lost(people):
+    people.start_run(mode="automatic", checks=[])
+
+    def die_after_the_alias(*_, **__):
+        people.deadly = "before crown"
+        with suppress(Killed):
+            people.write(*people.runs.pop())
+        return []
+
+    people.patch.setattr(rollback, "settle", die_after_the_alias)
+    with pytest.raises(StaleChampion):
+        go_back(people, version=1)
+    assert crowned(people) == people.registry.served == [1, 2, 3]
