@@ -16,6 +16,7 @@ def held(crowned):
     source = registry.tracking.client.get_model_version(crowned.model, "1").source
     registry.tracking.client.create_model_version(crowned.model, source, run_id=version.run_id, tags=version.tags)
     waits = replace(first, id=None, kind=DecisionKind.HOLD, version=2, champion_before=1, champion_after=1)
+    waits = replace(waits, fence=crowned.ledger.fence(crowned.model), intention=None)
     return crowned.ledger.record(replace(waits, reasons=("all checks passed; waits for a person",)))
 
 
@@ -76,3 +77,14 @@ def test_status_tells_of_an_alias_that_somebody_moved(crowned, held, evergreen):
     text = evergreen("status").text
     assert "points at version 2, but the ledger knows of version 1: somebody moved it by hand" in text
     assert "evergreen rollback tiny --why" in text
+
+
+def test_what_is_printed_of_a_rollback_is_whether_it_is_pinned(crowned, held, evergreen):
+    evergreen("approve", held.id, "--why", "fine")
+    back = ("rollback", "tiny", "--why", "refunds", "--by", "tom")
+    assert "pinned" not in evergreen(*back).text
+    assert "; it is pinned by tom: refunds" in evergreen(*back, "--pin").text
+    assert "tiny is pinned by tom" in evergreen("status").text
+    assert "; it is pinned by tom: refunds" in evergreen(*back).text
+    (crowned.settings.configs / "tiny.yaml").rename(crowned.settings.configs / "small.yaml")
+    assert "rolled back to version 1 by tom" in " ".join(evergreen("history", "tiny").text.split())

@@ -294,3 +294,13 @@ def test_a_spec_is_frozen(write: Callable[[str], Path]) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         spec.task = "regression"  # type: ignore[misc]
+
+
+def test_a_spec_is_found_by_its_model_too_where_only_one_names_it(tmp_path):
+    text = EXAMPLE.replace("model: churn", "model: leavers")
+    (tmp_path / "churn.yaml").write_text(text)
+    (tmp_path / "broken.yaml").write_text("model: [")
+    assert find_spec(tmp_path, "leavers") == find_spec(tmp_path, "churn") == tmp_path / "churn.yaml"
+    (tmp_path / "second.yaml").write_text(text)
+    with pytest.raises(SpecError, match="no spec for model 'leavers'"):
+        find_spec(tmp_path, "leavers")

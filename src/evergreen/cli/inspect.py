@@ -12,7 +12,7 @@ from evergreen.cli.console import open_console
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import DecisionKind
 from evergreen.settings import Settings
-from evergreen.spec import find_spec, load_spec
+from evergreen.spec import load_spec
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 
@@ -72,8 +72,10 @@ def show_status(settings: Settings) -> None:
 
 def show_history(model: str, at: datetime | None, limit: int, settings: Settings) -> None:
     """Decisions of a model, newest first; with `at` the champion of that moment and why it was."""
+    from evergreen.stages.open import find_model
+
     console = open_console()
-    name = load_spec(find_spec(settings.configs, model)).model
+    name = find_model(model, settings)
     ledger = _ledger(settings)
     entries = ledger.entries(name, limit) if ledger else ()
     if ledger is None or not entries:

@@ -30,10 +30,16 @@ def load_spec(path: Path) -> ModelSpec:
 
 
 def find_spec(configs: Path, model: str) -> Path:
-    """The file of a model in the folder of specs; raises SpecError with the ones there are."""
+    """The file with this name in the folder of specs, or else the only one that names this registered model.
+
+    Raises SpecError with the ones there are.
+    """
     path = configs / f"{model}.yaml"
     if path.is_file():
         return path
+    of_model = [file for file in sorted(configs.glob("*.yaml")) if _names(file, model)]
+    if len(of_model) == 1:
+        return of_model[0]
     known = sorted(p.stem for p in configs.glob("*.yaml"))
     close = difflib.get_close_matches(model, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none yet'}"
@@ -43,6 +49,13 @@ def find_spec(configs: Path, model: str) -> Path:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a spec file, for editors."""
     return ModelSpec.model_json_schema(by_alias=True)
+
+
+def _names(path: Path, model: str) -> bool:
+    try:
+        return load_spec(path).model == model
+    except SpecError:
+        return False
 
 
 def _read(path: Path) -> tuple[Any, dict[Location, int]]:
