@@ -163,11 +163,16 @@ def turns(request, tmp_path):
     return store
 
 
+def promote_in_turn(registry, version, expected):
+    with registry.turn("churn"):
+        registry.promote("churn", version, expected)
+
+
 def test_of_two_promotions_at_once_one_is_stale(registry, tracking, ten_versions, turns):
     registry.promote("churn", 8, None)
     others = [Registry(Tracking(tracking.uri, tracking.artifacts), turns) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        started = [pool.submit(other.promote, "churn", n, 8) for other, n in zip(others, (9, 10), strict=True)]
+        started = [pool.submit(promote_in_turn, other, n, 8) for other, n in zip(others, (9, 10), strict=True)]
         failures = [future.exception() for future in started]
     (lost,) = [failure for failure in failures if failure is not None]
     assert isinstance(lost, StaleChampion)
