@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from evergreen.errors import IntegrityError, UserError
 from evergreen.gate.decision import DecisionKind
@@ -18,6 +18,7 @@ from evergreen.store.turn import holder
 
 _RESTORE = "restore it from the backup; roll back if it is champion"
 _EVERY = 1_000_000
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _unfinished(ledger: Ledger, model: str) -> Iterator[Problem]:
 
 
 def _runs(settings: Settings, model: str) -> Iterator[Problem]:
-    running = tracking_of(settings).running(model)
+    # A dry run takes no turn: nobody can tell here whether it lives.
+    running = tracking_of(settings).running(model, dry_since=_EVER)
     if running and holder(settings.store_url, model) is None:
         what = f"MLflow calls {len(running)} runs running, and nobody is training ({', '.join(running[:3])})"
         yield Problem(model, what, f"evergreen reconcile {model}, or the next run, closes them")
