@@ -48,7 +48,7 @@ def observe(ground: Any, point: Point) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def observed(request: pytest.FixtureRequest, new_ground: Callable[[str], Any]) -> dict[Any, "Future[dict[str, Any]]"]:
     """What came of every fault that was selected; two are planted at a time."""
-    wanted = [item.callspec.params for item in request.session.items if "point" in getattr(item, "fixturenames", ())]
+    wanted = [item.callspec.params for item in request.session.items if "observed" in getattr(item, "fixturenames", ())]
     found: dict[Any, Future[dict[str, Any]]] = {}
     for kind in KINDS:
         points = [params["point"] for params in wanted if params["kind"] == kind]

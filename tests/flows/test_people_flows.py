@@ -29,6 +29,7 @@ def held(crowned):
     source = registry.tracking.client.get_model_version(crowned.model, "1").source
     registry.tracking.client.create_model_version(crowned.model, source, run_id=version.run_id, tags=version.tags)
     waits = replace(first, id=None, kind=DecisionKind.HOLD, version=2, champion_before=1, champion_after=1)
+    waits = replace(waits, fence=crowned.ledger.fence(crowned.model), intention=None)
     return crowned.ledger.record(waits)
 
 

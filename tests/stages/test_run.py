@@ -1,5 +1,7 @@
 """Whole runs through the stages: a first champion, its twin, the one after it, and what changes nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from evergreen.data.paths import locate
@@ -136,6 +138,11 @@ def test_version_10_follows_version_9(crowned, second_moment):
     for _ in range(8):
         client.create_model_version(crowned.model, source, run_id=first.run_id, tags=first.tags)
     client.set_registered_model_alias(crowned.model, "champion", "9")
+    (entry,) = crowned.ledger.entries(crowned.model)
+    ninth = crowned.ledger.record(
+        replace(entry, id=None, version=9, champion_before=1, champion_after=9, intention=None)
+    )
+    crowned.ledger.crown(ninth.id, crowned.model, 9, entry.decided_at)
     conclusion = crowned.run(second_moment)
     assert conclusion.report.champion_version == 9
     assert conclusion.champion == 10

@@ -113,7 +113,7 @@ def test_all_is_ready_when_every_part_was_up_or_done(part, supervise, until):
 
 def test_a_part_that_does_not_get_up_is_complained_about_with_the_end_of_its_log(part, supervise, tmp_path, until):
     now = [0.0]
-    code = "for line in range(100): print('line', line)\nraise SystemExit('no such database')"
+    code = "for line in range(100): print('line', line, flush=True)\nraise SystemExit('no such database')"
     supervisor = supervise(part("mlflow", code, answers=bool), clock=lambda: now[0])
 
     def dead_often():
