@@ -24,13 +24,10 @@ pytestmark = pytest.mark.slow
 # Part of a request, what becomes of it, and whether the run can still end well.
 FAULTS = [
     (Fault("POST /api/2.0/mlflow/runs/create", "500", stays=True), False),
-    (Fault("POST /api/2.0/mlflow/logged-models", "lost", stays=True), False),
     (Fault("POST /api/2.0/mlflow/registered-models/create", "lost"), True),
-    (Fault("POST /api/2.0/mlflow/model-versions/create", "500", stays=True), False),
     (Fault("POST /api/2.0/mlflow/model-versions/create", "lost"), True),
     (Fault("POST /api/2.0/mlflow/model-versions/create", "lost", stays=True), False),
     (Fault("POST /api/2.0/mlflow/registered-models/alias", "lost", nth=1, stays=True), False),
-    (Fault("POST /api/2.0/mlflow/registered-models/alias", "500", nth=2, stays=True), False),
     (Fault("POST /api/2.0/mlflow/registered-models/alias", "lost", nth=2, stays=True), False),
     (Fault("POST /api/2.0/mlflow/registered-models/alias", "slow", nth=2), True),
     (Fault("DELETE /api/2.0/mlflow/registered-models/alias", "lost", stays=True), False),
