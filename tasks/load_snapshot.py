@@ -1,22 +1,14 @@
 """Task: from a source to a snapshot."""
 
-from typing import Any
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from evergreen.data.snapshot import Snapshot
-from evergreen.errors import UnavailableError
 from evergreen.settings import Settings
 from evergreen.stages.load import load
 from evergreen.stages.run import Run
-
-
-def _may_recover(_task: Any, _run: TaskRun, state: State) -> bool:
-    """A source that does not answer may answer later; a table that is wrong stays wrong."""
-    return isinstance(state.result(raise_on_failure=False), UnavailableError)
+from tasks import may_recover
 
 
 @task(
@@ -26,7 +18,7 @@ def _may_recover(_task: Any, _run: TaskRun, state: State) -> bool:
     timeout_seconds=3600,
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_condition_fn=_may_recover,
+    retry_condition_fn=may_recover,
 )
 def load_snapshot(run: Run) -> Snapshot:
     """The data as of the run's moment, as an immutable file."""

@@ -14,6 +14,7 @@ from evergreen.settings import Settings
 from evergreen.stages import turn as stage
 from evergreen.stages.commit import find_commit
 from evergreen.stages.run import Origin, Request, require_past
+from tasks import moment_of_run
 
 
 @contextmanager
@@ -24,9 +25,7 @@ def take_turn(
     # Whoever pauses a schedule in the UI and resumes it has lost its parameters, and with them the reason.
     if reason is Reason.MANUAL and "auto-scheduled" in flow_run.tags:
         reason = Reason.SCHEDULED
-    # Prefect's moments are of a class of their own, which nothing behind this line knows.
-    moment = as_of or datetime.fromisoformat(flow_run.scheduled_start_time.isoformat())
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    moment = moment_of_run(as_of)
     now = datetime.now(UTC)
     if as_of is not None:
         require_past(moment, now, "as_of")

@@ -9,7 +9,7 @@ import yaml
 
 from evergreen.cli.affected import affected, affected_specs, changed_files
 from evergreen.errors import UserError
-from tests.conftest import tiny_spec
+from tests.project import tiny_spec
 
 SPECS = ["churn", "flights", "houses"]
 

@@ -24,8 +24,8 @@ from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.promote import promote
 from evergreen.stages.tidy import tidy
 from evergreen.store.ledger import Ledger
-from tests.conftest import FIRST, drive
 from tests.faults.points import Point
+from tests.project import FIRST, drive
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIRST, Project, shoppers
 from tests.faults import child
 from tests.faults.child import Place
+from tests.project import FIRST, Project, shoppers
 
-PRELOADED = ["tests.faults.child", "tests.conftest", "mlflow.sklearn", "mlflow.tracking", "skops.io", "evidently"]
+PRELOADED = ["tests.faults.child", "tests.project", "mlflow.sklearn", "mlflow.tracking", "skops.io", "evidently"]
 FAULT = "fault"
 
 

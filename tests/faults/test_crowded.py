@@ -5,9 +5,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.conftest import SECOND
 from tests.faults import child
 from tests.faults.points import MLFLOW, Point
+from tests.project import SECOND
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SECOND
 from tests.faults.points import FLOW, PROTOCOL, Point
+from tests.project import SECOND
 
 pytestmark = pytest.mark.slow
 

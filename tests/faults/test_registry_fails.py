@@ -3,21 +3,15 @@
 The run ends in one clear error or not at all. Once the server is well, the next run ends as if nothing had happened.
 """
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.conftest import FIRST, Project, shoppers
 from tests.faults.child import Place
 from tests.faults.conftest import Ground
 from tests.faults.proxy import Fault, standing_before
+from tests.project import FIRST, Project, shoppers
+from tests.servers import mlflow_server
 
 pytestmark = pytest.mark.slow
 
@@ -41,37 +35,8 @@ def name_of(fault):
 @pytest.fixture(scope="module")
 def tracking_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    where = [
-        "--backend-store-uri",
-        f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination",
-        str(folder / "kept"),
-    ]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "OMP_NUM_THREADS": "1"}
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen([*command, *where], cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        wait_until_well(f"http://127.0.0.1:{port}", server, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-
-
-def wait_until_well(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
+    with mlflow_server(folder, f"sqlite:///{folder / 'mlflow.db'}") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

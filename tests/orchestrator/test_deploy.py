@@ -6,13 +6,16 @@ import sys
 import pytest
 
 from evergreen.orchestrator.deploy import DeploymentError
+from evergreen.orchestrator.names import POOL
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def deployed(workspace):
-    """Two models, deployed for the first time; what was said."""
+    """Two models, deployed for the first time; what was said. Other files may have used the server before."""
+    if workspace.api.pool(POOL):
+        workspace.api.send("DELETE", f"/work_pools/{POOL}")
     workspace.write("ash")
     workspace.write("birch", schedule={"cron": "30 4 * * 2", "timezone": "Europe/Berlin", "active": False})
     return workspace, workspace.deploy()

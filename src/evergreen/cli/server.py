@@ -8,7 +8,6 @@ import atexit
 import os
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.errors import UnavailableError, UserError
 from evergreen.settings import Settings
+from evergreen.supervisor.ports import free_port
 from evergreen.supervisor.state import read_state, up_folder
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def start_server(settings: Settings) -> Callable[[], None]:
         return lambda: _wait(lambda: read_state(settings.home) is not None, f"{up.prefect}/health", log)
     log = settings.home / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     with log.open("w") as output:
         server = subprocess.Popen(
             _command(port),
@@ -135,12 +135,6 @@ def _stop(server: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _main() -> None:

@@ -39,10 +39,6 @@ class Channel:
         """What the outbox is asked for: what nobody wants would fill its pages and hide what is wanted."""
         return TOLD if self.wanted is None else self.wanted
 
-    def wants(self, fact: Fact) -> bool:
-        """True where this fact is told here."""
-        return self.wanted is None or fact.kind in self.wanted.get(fact.model, ())
-
 
 def prefect_channel(api: PrefectApi) -> Channel:
     """Every fact as an event, which automations can react to; drift starts a retraining in this way."""

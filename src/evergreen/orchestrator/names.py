@@ -18,11 +18,6 @@ def retrain_deployment(model: str) -> str:
     return f"retrain/{model}"
 
 
-def rollback_deployment(model: str) -> str:
-    """The deployment that goes back to an earlier champion of a model."""
-    return f"rollback/{model}"
-
-
 def drift_automation(model: str) -> str:
     """The automation that turns a drift event into a retraining.
 

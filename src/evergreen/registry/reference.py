@@ -52,7 +52,7 @@ def _fetch(tracking: Tracking, champion: Champion, cache: Path, name: str, diges
     with answering(tracking.uri):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            path = Path(_download(tracking, champion.run_id, f"{FOLDER}/{name}", scratch))
+            path = tracking.fetch(champion.run_id, f"{FOLDER}/{name}", Path(scratch))
             if (found := file_digest(path)) != digest:
                 where = f"{name} of {champion.model} version {champion.version}"
                 raise IntegrityError(
@@ -60,10 +60,3 @@ def _fetch(tracking: Tracking, champion: Champion, cache: Path, name: str, diges
                 )
             os.replace(path, target)
     return target
-
-
-def _download(tracking: Tracking, run_id: str, path: str, folder: str) -> str:
-    from mlflow.artifacts import download_artifacts
-
-    location = tracking.client.get_run(run_id).info.artifact_uri
-    return str(download_artifacts(f"{location}/{path}", dst_path=folder, tracking_uri=tracking.uri))

@@ -33,7 +33,7 @@ def require_pending(held: LedgerEntry, ledger: Ledger) -> None:
         )
     if held.id in [entry.id for entry in ledger.pending(held.model)]:
         return
-    later = next((e for e in _since(held, ledger) if _overtakes(e)), None)
+    later = ledger.overtaker(held)
     by = f"decision {later.id} ({later.kind}) of {later.decided_at:%Y-%m-%d %H:%M} UTC" if later else "a later one"
     raise UserError(f"decision {held.id} was overtaken by {by}, which knew newer data; answer that one, or: {again}")
 
@@ -81,16 +81,6 @@ def _require_own(candidate: Candidate, held: LedgerEntry) -> None:
         raise IntegrityError(
             f"MLflow run {held.mlflow_run} keeps another challenger than decision {held.id} holds; train again"
         )
-
-
-def _since(held: LedgerEntry, ledger: Ledger) -> list[LedgerEntry]:
-    """Decisions on the model after this one, oldest first, as far back as anybody looks."""
-    return [e for e in ledger.entries(held.model, 500)[::-1] if reached(e.id) > reached(held.id)]
-
-
-def _overtakes(entry: LedgerEntry) -> bool:
-    """As Ledger.pending has it."""
-    return bool(entry.training_key) and entry.kind is not DecisionKind.SKIP and entry.resolves is None
 
 
 def _name(version: int | None) -> str:

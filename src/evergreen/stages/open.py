@@ -16,8 +16,6 @@ from evergreen.store.ledger import Ledger
 
 log = logging.getLogger("evergreen.open")
 
-_EVERY = 1_000_000
-
 
 def open_run(request: Request, origin: Origin, settings: Settings, now: datetime) -> Run:
     """Read the spec, finish what an interrupted promotion left, and read the champion.
@@ -49,7 +47,6 @@ def _require_known(champion: Champion | None, model: str, ledger: Ledger) -> Non
 
     An alias that somebody deleted is not "no champion": the next model would be promoted without being compared.
     """
-    entries = ledger.entries(model, _EVERY)
     if champion is None:
         if crowns := ledger.history(model):
             raise IntegrityError(
@@ -57,8 +54,8 @@ def _require_known(champion: Champion | None, model: str, ledger: Ledger) -> Non
                 f"evergreen rollback {model} --why … puts it back"
             )
         return
-    known = next((e.model_digest for e in entries if e.version == champion.version and e.model_digest), None)
-    if known is None and entries:
+    known = next((e.model_digest for e in ledger.about(model, champion.version) if e.model_digest), None)
+    if known is None and ledger.entries(model, 1):
         raise IntegrityError(
             f"version {champion.version} of {model} is champion in MLflow, and no decision speaks of it; "
             f"evergreen rollback {model} --why … goes back to the ledger's champion"

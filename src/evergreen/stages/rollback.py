@@ -63,10 +63,7 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
         return done
     if current != seen and target.version is None:
         # "The one before" is before the champion that the person saw.
-        raise UserError(
-            f"{model}: version {current} became champion just now, by a promotion that had been cut short, and nothing "
-            f"else was changed; evergreen history {model}, then name the version to go back to with --to"
-        )
+        raise UserError(_just_now(model, current))
     reign = _find(model, target, reigns, current)
     check = _require_fit(reign, tracking, registry)
     if target.pin:
@@ -79,10 +76,7 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     except StaleChampion as error:
         if target.pin:
             _restore_pin(model, pinned, (by, why), settings, now)
-        raise StaleChampion(
-            f"{model}: another version became champion during the rollback, which is withdrawn; look at evergreen "
-            f"history {model}, and roll back again if it is still wanted"
-        ) from error
+        raise StaleChampion(_overtaken(model)) from error
     return entry
 
 
@@ -189,6 +183,20 @@ def _entry(
         champion_before=current,
         champion_after=reign.version,
         intention=None,
+    )
+
+
+def _just_now(model: str, current: int | None) -> str:
+    return (
+        f"{model}: version {current} became champion just now, by a promotion that had been cut short, and nothing "
+        f"else was changed; evergreen history {model}, then name the version to go back to with --to"
+    )
+
+
+def _overtaken(model: str) -> str:
+    return (
+        f"{model}: another version became champion during the rollback, which is withdrawn; look at evergreen "
+        f"history {model}, and roll back again if it is still wanted"
     )
 
 

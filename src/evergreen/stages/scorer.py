@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("evergreen.scorer")
 
-_EVERY = 1_000_000
-
 
 @dataclass(frozen=True)
 class Scorer:
@@ -112,9 +110,8 @@ def _find_champion(model: str, name: str, settings: Settings) -> Champion:
 
 def _promoted(ledger: Ledger, champion: Champion) -> set[str | None]:
     """Digests of the artifacts that the ledger promoted under the champion's number."""
-    entries = ledger.entries(champion.model, limit=_EVERY)
-    promoted = (e for e in entries if e.kind is DecisionKind.PROMOTE and e.version == champion.version)
-    return {entry.model_digest for entry in promoted} - {None}
+    decided = ledger.about(champion.model, champion.version)
+    return {entry.model_digest for entry in decided if entry.kind is DecisionKind.PROMOTE} - {None}
 
 
 def _data_of_file(data: DataSpec, file: str) -> DataSpec:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from evergreen.gate.decision import DecisionKind
+from evergreen.registry.handles import Champion
 from evergreen.registry.provenance import TRAINING_KEY
 from evergreen.registry.versions import CHALLENGER, Registry
 from evergreen.store.ledger import Ledger
@@ -18,8 +19,7 @@ def settle(ledger: Ledger, registry: Registry, model: str, now: datetime, *, alo
     """
     lines = reconcile(ledger, registry, model, now)
     if alone:
-        lines += _release_undecided(ledger, registry, model)
-        lines += _release_rejected(ledger, registry, model)
+        lines += _release_challenger(ledger, registry, model)
     return [*lines, *filter(None, [find_stranger(ledger, registry, model)])]
 
 
@@ -38,32 +38,24 @@ def find_stranger(ledger: Ledger, registry: Promoter, model: str) -> str:
     return f"alias champion of {model} {found}, but the ledger knows of {says}: somebody moved it by hand; {do}"
 
 
-def _release_undecided(ledger: Ledger, registry: Registry, model: str) -> list[str]:
-    """A run that died between registering and deciding left a challenger that nobody judged. The version stays for the
-    run that asks the same again; nothing loads it meanwhile.
-    """
+def _release_challenger(ledger: Ledger, registry: Registry, model: str) -> list[str]:
+    """Take alias `challenger` off a version that nobody waits for. The version stays; nothing loads it meanwhile."""
     number = registry.aliases(model).get(CHALLENGER)
     if number is None:
         return []
     version = registry.version(model, number)
-    keys = {intention.training_key for intention in ledger.intended(model)}
-    undecided = version.tags.get(TRAINING_KEY) in keys and version.digest not in _decided(ledger, model)
-    if not undecided or not registry.release(model, version.digest):
+    fate = _fate(ledger, version)
+    if not fate or not registry.release(model, version.digest):
         return []
-    return [f"version {number} of {model} is no challenger: the run that registered it died before it was decided on"]
+    return [f"version {number} of {model} is no challenger{fate}"]
 
 
-def _decided(ledger: Ledger, model: str) -> set[str | None]:
-    return {entry.model_digest for entry in ledger.entries(model, _RECENT)}
-
-
-def _release_rejected(ledger: Ledger, registry: Registry, model: str) -> list[str]:
-    """A process that died between the rejection and the alias left the alias on what nobody waits for."""
-    number = registry.aliases(model).get(CHALLENGER)
-    if number is None:
-        return []
-    digest = registry.version(model, number).digest
-    last = next((e for e in ledger.entries(model, _RECENT) if e.model_digest == digest), None)
-    if last is None or last.kind is not DecisionKind.REJECT or not registry.release(model, digest):
-        return []
-    return [f"version {number} of {model} is no challenger any more: decision {last.id} rejected it"]
+def _fate(ledger: Ledger, version: Champion) -> str:
+    """Why a version waits for nobody: what died left the alias on it. Empty where it may be waited for."""
+    last = next((e for e in ledger.entries(version.model, _RECENT) if e.model_digest == version.digest), None)
+    if last is not None:
+        return f" any more: decision {last.id} rejected it" if last.kind is DecisionKind.REJECT else ""
+    keys = {intention.training_key for intention in ledger.intended(version.model)}
+    if version.tags.get(TRAINING_KEY) in keys:
+        return ": the run that registered it died before it was decided on"
+    return ""

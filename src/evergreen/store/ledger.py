@@ -61,6 +61,10 @@ class Ledger:
         """The newest decisions on a model, newest first."""
         return self._entries(decisions.c.model == model, limit=limit)
 
+    def about(self, model: str, version: int) -> tuple[LedgerEntry, ...]:
+        """The decisions on a version, newest first."""
+        return self._entries((decisions.c.model == model) & (decisions.c.version == version))
+
     def twin(self, model: str, training_key: str) -> LedgerEntry | None:
         """The newest decision on exactly this training, apart from SKIP: a run that trained nothing decided nothing."""
         c = decisions.c
@@ -81,16 +85,14 @@ class Ledger:
         """
         c, after, answer = decisions.c, decisions.alias("after"), decisions.alias("answer")
         challenged = (c.kind == DecisionKind.HOLD.value) & c.mlflow_run.is_not(None) & c.model_digest.is_not(None)
-        overtaken = sa.exists().where(
-            (after.c.model == c.model)
-            & (after.c.id > c.id)
-            & after.c.training_key.is_not(None)
-            & (after.c.kind != DecisionKind.SKIP.value)
-            # An answer to an older question knows no newer data.
-            & after.c.resolves.is_(None)
-        )
+        overtaken = sa.exists().where((after.c.model == c.model) & (after.c.id > c.id) & _knows_newer(after))
         rule = challenged & ~sa.exists().where(answer.c.resolves == c.id) & ~overtaken
         return self._entries(rule if model is None else rule & (c.model == model))[::-1]
+
+    def overtaker(self, held: LedgerEntry) -> LedgerEntry | None:
+        """The first decision that knew newer data than a held one; None where there is none."""
+        rule = (decisions.c.model == held.model) & (decisions.c.id > held.id) & _knows_newer(decisions)
+        return next(iter(self._entries(rule)[::-1]), None)
 
     def resolution(self, decision_id: int) -> LedgerEntry | None:
         """The decision that answered a held one; None while nothing did."""
@@ -198,6 +200,12 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
+
+
+def _knows_newer(decided: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Decisions on a training of their own; an answer to an older question knows no newer data."""
+    c = decided.c
+    return c.training_key.is_not(None) & (c.kind != DecisionKind.SKIP.value) & c.resolves.is_(None)
 
 
 def _unfinished(model: str) -> sa.ColumnElement[bool]:

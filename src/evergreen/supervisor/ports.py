@@ -29,6 +29,13 @@ def require_port(port: int, option: str) -> int:
         return int(probe.getsockname()[1])
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
 def holder(port: int) -> str | None:
     """Who listens on a port, as name and process id; None where that cannot be told."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
