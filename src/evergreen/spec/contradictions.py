@@ -25,6 +25,7 @@ def contradictions(spec: "ModelSpec") -> Iterator[str]:
     yield from _of_columns(spec)
     yield from _of_drift(spec)
     yield from _of_search(spec)
+    yield from _of_canary(spec)
 
 
 def _of_features(spec: "ModelSpec") -> Iterator[str]:
@@ -90,3 +91,19 @@ def _of_search(spec: "ModelSpec") -> Iterator[str]:
         yield f"{where}.address: {search.address!r} is no address of runner {search.runner}; write it like {example}"
     if search.workers is not None:
         yield f"{where}: the cluster at {search.address} has the workers that it has; leave workers out, or address"
+
+
+def _of_canary(spec: "ModelSpec") -> Iterator[str]:
+    where, mode, rules = "promotion.canary", spec.promotion.mode, spec.promotion.canary
+    if rules is None:
+        return
+    if mode != "canary":
+        yield f"{where}: promotion.mode is {mode}, and nothing would be tried; write mode: canary, or leave canary out"
+    if not rules.conditions:
+        known = "max_error_increase, max_error_share, max_latency_ratio, quality"
+        yield f"{where}: nothing would ever stop it; give at least one of {known}"
+    if rules.kind == "split" and rules.share == 1:
+        yield f"{where}.share: the champion would answer nothing; write less than 1, or kind: shadow"
+    if rules.quality is not None and (rules.quality.metric == "mae") != (spec.task == "regression"):
+        choices = "mae" if spec.task == "regression" else "accuracy, brier, log_loss"
+        yield f"{where}.quality.metric: no {rules.quality.metric} for a {spec.task}; choose one of {choices}"

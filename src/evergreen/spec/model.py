@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from evergreen.spec.base import Duration, Part
+from evergreen.spec.canary import WITHOUT_EFFECT as _OF_CANARIES
+from evergreen.spec.canary import CanaryRules
 from evergreen.spec.columns import ColumnType, TableRules
 from evergreen.spec.contradictions import contradictions
 from evergreen.spec.data import DataSpec
@@ -29,7 +31,8 @@ from evergreen.spec.training import TimeSplit, TrainingSpec
 # Changing these changes neither a model nor a verdict.
 _WITHOUT_EFFECT: dict[str, Any] = {
     **dict.fromkeys(("owner", "description", "schedule", "notify"), True),
-    "promotion": {"approve_within"},
+    # What a canary is judged by is added where the mode is canary: other models keep the digest that they had.
+    "promotion": {"approve_within", "canary"},
     "drift": {"cooldown"},
     "training": {"search": {"runner", "workers", "address"}},
 }
@@ -40,6 +43,12 @@ class Promotion(Part):
 
     mode: Literal["automatic", "approval", "canary"] = "automatic"
     approve_within: Duration = Field(timedelta(days=7), description="A held challenger is rejected after this long.")
+    canary: CanaryRules | None = Field(None, description="For mode canary; its defaults hold when left out.")
+
+    @property
+    def trial(self) -> CanaryRules | None:
+        """The rules that a challenger is tried by; None where it is not."""
+        return (self.canary or CanaryRules()) if self.mode == "canary" else None
 
 
 class Schedule(Part):
@@ -88,6 +97,8 @@ class ModelSpec(Part):
     def digest(self) -> str:
         """sha256 over everything that can change a model or its verdict."""
         values = self.model_dump(mode="json", by_alias=True, exclude=_WITHOUT_EFFECT)
+        if self.promotion.trial is not None:
+            values["promotion"]["canary"] = self.promotion.trial.model_dump(mode="json", exclude=_OF_CANARIES)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -115,6 +115,33 @@ pins = sa.Table(
     _chain(),
     sa.Index("pins_by_model", "model", "id"),
     sqlite_autoincrement=True,
+)
+
+canaries = sa.Table(
+    "canaries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("decision_id", sa.Integer, sa.ForeignKey("decisions.id"), nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("rules", sa.JSON(none_as_null=True)),
+    sa.Column("outcome", sa.Text),
+    sa.Column("why", sa.Text),
+    _chain(),
+    sa.Index("canaries_by_model", "model", "id"),
+    sa.Index("canaries_by_event", "decision_id", "event", unique=True),
+    sqlite_autoincrement=True,
+)
+
+canary_totals = sa.Table(
+    "canary_totals",
+    metadata,
+    sa.Column("decision_id", sa.Integer, sa.ForeignKey("decisions.id"), primary_key=True),
+    sa.Column("arm", sa.Text, primary_key=True),
+    sa.Column("process", sa.Text, primary_key=True),
+    sa.Column("totals", sa.JSON, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 chain_heads = sa.Table(
