@@ -70,7 +70,7 @@ def open_scorer(name: str, data: str | None, settings: Settings) -> Scorer:
 
     spec = read_spec(name, settings)
     source = spec.data if data is None else _data_of_file(spec.data, data)
-    champion = _find_champion(spec.model, name, settings)
+    champion = find_champion(spec.model, name, settings)
     reads = load(tracking_of(settings), champion.source, champion.digest)["read"].types
     known = spec.column_types
     return Scorer(spec, champion, {c: known.get(c, kind) for c, kind in reads.items()}, source, data is not None)
@@ -92,7 +92,11 @@ def take_rows(scorer: Scorer, as_of: datetime, settings: Settings) -> Snapshot:
     return snapshot
 
 
-def _find_champion(model: str, name: str, settings: Settings) -> Champion:
+def find_champion(model: str, name: str, settings: Settings) -> Champion:
+    """The champion of a model, whose spec has this name, as the ledger promoted it.
+
+    Raises UserError where there is none, IntegrityError where the ledger promoted another artifact under its number.
+    """
     _, ledger = connect(settings)
     registry = registry_of(settings)
     champion = registry.champion(model)

@@ -1,0 +1,109 @@
+"""What is served, on the local disk: the files of versions by their digest, and a note of who is champion.
+
+A process that knows the registry writes it (`evergreen.serving.fetch`). The one that serves reads nothing else, so that
+it goes on while the registry is down, and starts again without it.
+"""
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from evergreen.files import read_json, write_json
+from evergreen.store.lock import exclusive
+
+MODEL, SPEC = "model", "spec.yaml"
+_NOTE = "lineup.json"
+# The champion before, to which a rollback goes, should be at hand.
+_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A version in the cache. `digest` is its artifact's; `decision` the held one of a challenger, else None."""
+
+    version: int
+    digest: str
+    run_id: str
+    trained_until: str | None = None
+    decision: int | None = None
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """Who serves a model. `fence` is the number of the champion's reign; `checked_at` when the registry was asked."""
+
+    champion: Kept
+    fence: int
+    checked_at: datetime
+    challenger: Kept | None = None
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The cache of one model. Building one touches nothing."""
+
+    home: Path
+    model: str
+
+    @property
+    def folder(self) -> Path:
+        """Everything that is kept of the model."""
+        return self.home / "serving" / quote(self.model, safe="")
+
+    def version_folder(self, digest: str) -> Path:
+        """Where a version is, with its artifact in MODEL and the spec it was trained with in SPEC."""
+        return self.folder / "versions" / digest
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Several servers on one machine share a cache; one at a time fills it."""
+        return exclusive(self.folder / ".lock")
+
+    def lineup(self) -> Lineup | None:
+        """Who serves, as it was noted last; None where nothing whole was noted."""
+        noted = read_json(self.folder / _NOTE)
+        try:
+            return None if noted is None else _to_lineup(noted)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def note(self, lineup: Lineup) -> None:
+        """Say who serves; the files are there already."""
+        write_json(self.folder / _NOTE, {**asdict(lineup), "checked_at": lineup.checked_at.isoformat()})
+
+    def keep(self, digest: str, fill: Callable[[Path], None]) -> Path:
+        """The folder of a version, filled if it is not there; a crash leaves it whole or not there."""
+        target = self.version_folder(digest)
+        if not target.exists():
+            unfinished = target.with_name(f".{digest}")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            fill(unfinished)
+            unfinished.rename(target)
+        return target
+
+    def forget(self, digest: str) -> None:
+        """Remove a version, whose files are not what they should be."""
+        shutil.rmtree(self.version_folder(digest), ignore_errors=True)
+
+    def clear(self, lineup: Lineup) -> None:
+        """Remove versions that nobody serves, but for the newest few."""
+        serving = {kept.digest for kept in (lineup.champion, lineup.challenger) if kept}
+        others = [path for path in (self.folder / "versions").glob("[!.]*") if path.name not in serving]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in others[_KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _to_lineup(noted: dict[str, Any]) -> Lineup:
+    challenger = noted["challenger"]
+    return Lineup(
+        champion=Kept(**noted["champion"]),
+        fence=int(noted["fence"]),
+        checked_at=datetime.fromisoformat(noted["checked_at"]).astimezone(UTC),
+        challenger=None if challenger is None else Kept(**challenger),
+    )

@@ -1,0 +1,87 @@
+"""Ask the registry who is champion, and bring its files into the cache: in a process of its own, which ends.
+
+The server itself never loads MLflow, which would cost it 150 MB and seconds in which nothing is answered.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evergreen.errors import EvergreenError, UnavailableError
+from evergreen.registry.artifact import read_verified
+from evergreen.registry.handles import Champion
+from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
+from evergreen.settings import Settings
+
+_FAILED = 3
+_TIMEOUT_SECONDS = 300.0
+
+
+def fetch_apart(model: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+    """Fetch in a fresh process with this one's environment. Raises EvergreenError with what it said, where it fails."""
+    command = [sys.executable, "-m", "evergreen.serving.fetch", model]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"{model}: the registry gave no answer within {timeout_seconds:g} s") from None
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise EvergreenError(lines[-1] if lines else f"{model}: fetching ended with exit code {done.returncode}")
+
+
+def fetch(model: str, settings: Settings, now: datetime) -> Lineup:
+    """Finish what an interrupted promotion left, and bring the champion into the cache.
+
+    Raises UserError where there is no champion, IntegrityError where its artifact is not the one that the ledger
+    promoted, and UnavailableError where registry or store do not answer: the cache stays as it was then.
+    """
+    from evergreen.stages.open import connect, registry_of
+    from evergreen.stages.scorer import find_champion
+    from evergreen.store.reconcile import reconcile
+
+    _, ledger = connect(settings)
+    reconcile(ledger, registry_of(settings), model, now)
+    # Asked before the champion: whoever is promoted in between is noticed at the next look.
+    fence = ledger.fence(model)
+    champion = find_champion(model, model, settings)
+    cache = Cache(settings.home, model)
+    with cache.turn():
+        lineup = Lineup(_bring(champion, cache, settings), fence, now)
+        cache.note(lineup)
+        cache.clear(lineup)
+    return lineup
+
+
+def _bring(found: Champion, cache: Cache, settings: Settings) -> Kept:
+    from evergreen.stages.open import tracking_of
+
+    tracking = tracking_of(settings)
+
+    def fill(folder: Path) -> None:
+        (folder / "download").mkdir()
+        downloaded = tracking.download(found.source, folder / "download")
+        read_verified(downloaded, found.digest)
+        downloaded.rename(folder / MODEL)
+        shutil.rmtree(folder / "download", ignore_errors=True)
+        spec = tracking.fetch(found.run_id, SPEC, folder)
+        spec.rename(folder / SPEC)
+
+    cache.keep(found.digest, fill)
+    until = found.trained_until
+    return Kept(found.version, found.digest, found.run_id, until.isoformat() if until else None)
+
+
+def _main(model: str) -> int:
+    try:
+        fetch(model, Settings.from_environment(os.environ), datetime.now(UTC))
+    except EvergreenError as error:
+        print(" ".join(str(error).splitlines()), file=sys.stderr)
+        return _FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1]))

@@ -1,0 +1,146 @@
+"""Serving follows the ledger: when another version becomes champion it is fetched, verified, warmed, and swapped in.
+
+The store is asked often, as that costs little; the registry only when the store says that something changed, and now
+and then, for an alias that somebody moved by hand.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from evergreen.errors import EvergreenError
+from evergreen.serving.cache import Cache, Kept, Lineup
+from evergreen.serving.handles import ServedModel
+from evergreen.settings import Settings
+from evergreen.store.ledger import Ledger
+
+log = logging.getLogger("evergreen.follow")
+
+POLL_SECONDS = 1.0
+_LOOK_AGAIN = timedelta(minutes=10)
+# After something went wrong: the registry is down, or a version does not load.
+_TRY_AGAIN = timedelta(seconds=30)
+
+
+class Desk(Protocol):
+    """Where requests find who answers them."""
+
+    def swap(self, model: ServedModel) -> None:
+        """Let another version answer from the next request on."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How following goes: when the registry was asked last, and what is wrong now, if anything is.
+
+    `refused` is the version that stays out because it failed, None where the newest one serves.
+    """
+
+    checked_at: datetime | None = None
+    problem: str = ""
+    refused: int | None = None
+    swaps: int = 0
+    store_answers: bool = True
+
+
+@dataclass
+class Follower:
+    """Follows one model. `load` makes a served model of a cached version, or raises; `fetch` fills the cache."""
+
+    model: str
+    settings: Settings
+    desk: Desk
+    load: Callable[[Path, Kept], ServedModel]
+    fetch: Callable[[str], None]
+    clock: Callable[[], datetime]
+    state: Followed = field(default_factory=Followed)
+    _serving: str = ""
+    _asked: int | None = None  # the reign at the last look into the registry
+    _next: datetime | None = None
+
+    def start(self) -> None:
+        """Serve what the cache holds, or else fetch it. Raises EvergreenError where nothing can be served."""
+        lineup = self._cache.lineup()
+        if lineup is not None and self._take(lineup):
+            # What changed while nobody was serving is seen by the first look.
+            self._asked, self._next = lineup.fence, self.clock() + _LOOK_AGAIN
+            return
+        self._refresh(self.clock())
+        if not self._serving:
+            raise EvergreenError(self.state.problem or f"{self.model}: there is nothing to serve")
+
+    def follow(self, stop: threading.Event, poll_seconds: float = POLL_SECONDS) -> None:
+        """Look again and again until `stop` is set. Nothing that goes wrong ends it: the old version serves on."""
+        while not stop.wait(poll_seconds):
+            try:
+                self.look()
+            except Exception as error:
+                log.exception("follow      %s: this should not have happened", self.model)
+                self.state = replace(self.state, problem=f"{type(error).__name__}, see the log")
+
+    def look(self) -> bool:
+        """Look once; True where another version was swapped in."""
+        now = self.clock()
+        try:
+            fence = Ledger(self.settings.store_url).fence(self.model)
+        except EvergreenError as error:
+            if self.state.store_answers:
+                log.warning("follow      %s: %s", self.model, error)
+            self.state = replace(self.state, store_answers=False)
+            return False
+        self.state = replace(self.state, store_answers=True)
+        if fence == self._asked and self._next is not None and now < self._next:
+            return False
+        self._asked = fence
+        return self._refresh(now)
+
+    @property
+    def _cache(self) -> Cache:
+        return Cache(self.settings.home, self.model)
+
+    def _refresh(self, now: datetime) -> bool:
+        before, self._next = self._serving, now + _TRY_AGAIN
+        try:
+            self.fetch(self.model)
+        except EvergreenError as error:
+            log.warning("follow      %s: %s", self.model, error)
+            self.state = replace(self.state, problem=str(error))
+            return False
+        lineup = self._cache.lineup()
+        if lineup is None or not self._take(lineup):
+            return False
+        self._asked, self._next = lineup.fence, now + _LOOK_AGAIN
+        return self._serving != before
+
+    def _take(self, lineup: Lineup) -> bool:
+        """Let the line-up serve; False where its champion fails, and whoever served goes on."""
+        kept, swaps = lineup.champion, self.state.swaps
+        if kept.digest != self._serving:
+            served = self._load(kept)
+            if served is None:
+                return False
+            self.desk.swap(served)
+            log.info("swap        %s serves", served.title)
+            swaps += bool(self._serving)
+            self._serving = kept.digest
+        self.state = Followed(lineup.checked_at, swaps=swaps)
+        return True
+
+    def _load(self, kept: Kept) -> ServedModel | None:
+        """A version, ready; None where it fails. Its files are fetched anew before it is tried again."""
+        try:
+            return self.load(self._cache.version_folder(kept.digest), kept)
+        except EvergreenError as error:
+            why = str(error)
+        except Exception as error:
+            log.exception("swap        version %d of %s", kept.version, self.model)
+            why = f"{type(error).__name__}: {error}"
+        self._cache.forget(kept.digest)
+        problem = f"version {kept.version} stays out: {why}"
+        log.error("swap        %s: %s", self.model, problem)
+        self.state = replace(self.state, problem=problem, refused=kept.version)
+        return None
