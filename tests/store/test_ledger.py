@@ -219,7 +219,7 @@ def test_rows_cannot_be_truncated_away(cluster):
     ledger = Ledger(cluster.create_database())
     ledger.prepare()
     ledger.crown(promote(ledger, 4, 3, day=0).id, "churn", 4, at(1))
-    for tables in ("decisions, champions", "pins", "facts, deliveries"):
+    for tables in ("decisions, champions, canaries, canary_totals", "pins", "facts, deliveries"):
         with pytest.raises(sa.exc.DBAPIError, match="is append-only"):
             execute(ledger, f"TRUNCATE {tables}")
     assert ledger.verify() == ()
