@@ -12,7 +12,7 @@ from evergreen.store.ledger import Ledger
 from evergreen.store.tables import HEAD, VERSION_TABLE, metadata
 from tests.postgres import Cluster
 
-CHAINED = ("decisions", "champions", "pins", "canaries")
+CHAINED = ("decisions", "champions", "pins", "canaries", "pruned")
 END_OTHERS = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"

@@ -6,6 +6,9 @@ from datetime import datetime
 
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.standing import standing
+
+__all__ = ["Reign", "read_reigns", "rolled_back", "standing"]
 
 
 @dataclass(frozen=True)
@@ -30,27 +33,6 @@ def read_reigns(ledger: Ledger, model: str) -> tuple[Reign, ...]:
         assert decision is not None, "a foreign key holds every crown to its decision"
         found.append(Reign(crown.version, crown.at, decision))
     return tuple(found)
-
-
-def standing(crowned: Iterable[tuple[int, bool]]) -> tuple[int, ...]:
-    """Champions that nobody went back from, the present one last, of (version, gone back to) in order of time.
-
-    A promotion lays its version on top of the others; a rollback takes everything off the one it went back to. So that
-    two rollbacks in a row go back two champions, and not back and forth.
-
-    >>> standing([(3, False), (4, False), (5, False), (4, True)])
-    (3, 4)
-    >>> standing([(3, False), (4, False), (3, True), (4, True)])
-    (3, 4)
-    """
-    stack: list[int] = []
-    for version, returned in crowned:
-        if returned and version in stack:
-            while stack[-1] != version:
-                stack.pop()
-        elif stack[-1:] != [version]:
-            stack.append(version)
-    return tuple(stack)
 
 
 def rolled_back(version: int, reigns: Iterable[Reign]) -> LedgerEntry | None:

@@ -183,6 +183,14 @@ class Ledger:
         """Every champion a model has had, oldest first."""
         return self._crowns(sa.select(champions).where(champions.c.model == model).order_by(champions.c.id))
 
+    def rollbacks(self, model: str) -> frozenset[int]:
+        """The ids of the decisions by which a person went back to an earlier champion."""
+        query = sa.select(decisions.c.id).where(
+            (decisions.c.model == model) & (decisions.c.cause == Cause.ROLLBACK.value)
+        )
+        with answering(self.url), self._engine.connect() as connection:
+            return frozenset(connection.execute(query).scalars())
+
     def verify(self) -> tuple[str, ...]:
         """What is wrong with what is stored, in words: rows changed, missing or slipped in; empty where all is well."""
         with answering(self.url):

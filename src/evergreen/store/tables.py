@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -142,6 +142,22 @@ canary_totals = sa.Table(
     sa.Column("process", sa.Text, primary_key=True),
     sa.Column("totals", sa.JSON, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+)
+
+pruned = sa.Table(
+    "pruned",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("done_by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    _chain(),
+    sa.Index("pruned_by_name", "model", "kind", "name"),
+    sqlite_autoincrement=True,
 )
 
 chain_heads = sa.Table(

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from evergreen.gate.decision import DecisionKind
 from evergreen.store.chain import link
-from evergreen.store.tables import canaries, chain_heads, champions, decisions, pins
+from evergreen.store.tables import canaries, chain_heads, champions, decisions, pins, pruned
 
-_CHAINED = (decisions, champions, pins, canaries)
+_CHAINED = (decisions, champions, pins, canaries, pruned)
 
 
 def problems(engine: sa.Engine) -> tuple[str, ...]:
