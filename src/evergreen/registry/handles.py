@@ -31,6 +31,7 @@ class Champion:
     reference: str = ""
     profile: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    registered_at: datetime | None = None
 
 
 @dataclass(frozen=True)

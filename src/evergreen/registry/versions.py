@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evergreen.errors import EvergreenError, IntegrityError, PinnedChampion, UserError
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served
+from evergreen.registry.deletion import delete_version, require_unheld, require_unprotected
 from evergreen.registry.handles import Champion, LoggedModel, Registered
 from evergreen.registry.tracking import Tracking
 from evergreen.store.ledger import Ledger
 from evergreen.store.lock import exclusive
 from evergreen.store.pins import Pins
+from evergreen.store.pruned import Kind, PrunedLog
 from evergreen.store.turn import in_turn
 
 CHAMPION = "champion"
@@ -101,6 +103,31 @@ class Registry:
         """All version numbers, newest first."""
         with answering(self.tracking.uri):
             return tuple(int(version.version) for version in self._versions(model))
+
+    def every_version(self, model: str) -> tuple[Champion, ...]:
+        """All versions, newest first, asked for at once."""
+        with answering(self.tracking.uri):
+            return tuple(_to_champion(version) for version in self._versions(model))
+
+    def require_deletable(self, model: str, number: int) -> None:
+        """Raise ProtectedVersion for a version that production, a person or unfinished work rests on.
+
+        That is the champion, the one before it, by the ledger and not only by alias, what is pinned or held or about
+        to be promoted, and whatever an alias points at.
+        """
+        if self.store is None:
+            raise ValueError("without the store nobody knows which versions the ledger needs")
+        found = self.version(model, number)
+        require_unprotected(model, number, self.aliases(model), self.store)
+        require_unheld(model, number, found.tags, self.store)
+
+    def delete_version(self, model: str, number: int) -> None:
+        """Delete a version that nobody needs, for a caller who has the model's `turn`; its run and its files stay.
+
+        Raises ProtectedVersion as `require_deletable`, and UserError where there is no such version.
+        """
+        self.require_deletable(model, number)
+        delete_version(self.tracking, model, number)
 
     def promote(
         self,
@@ -193,7 +220,10 @@ class Registry:
 
     def _equals(self, model: str, run_id: str, logged: LoggedModel, key: str | None) -> list[Any]:
         """Versions of this very model, oldest first."""
-        return [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
+        # Somebody who was killed while pruning may have left one that nobody can go back to any more.
+        pruned = PrunedLog(self.store).of(model, Kind.VERSION) if self.store is not None else {}
+        same = [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
+        return [version for version in same if str(version.version) not in pruned]
 
     def _only(self, model: str, created: list[Any]) -> Any:
         """The first of the versions that were created just now; the others are deleted before anybody saw them.
@@ -202,7 +232,8 @@ class Registry:
         """
         first, *doubles = created
         for double in doubles:
-            self._client.delete_model_version(model, double.version)
+            require_unprotected(model, int(double.version), self._aliases(model), self.store)
+            delete_version(self.tracking, model, int(double.version))
         return first
 
     def _ensure_registered_model(self, model: str) -> None:
@@ -262,4 +293,5 @@ def _to_champion(version: Any) -> Champion:
         trained_until=datetime.fromisoformat(until) if until else None,
         snapshot=tags.get(tag.SNAPSHOT, ""),
         tags=tags,
+        registered_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
     )
