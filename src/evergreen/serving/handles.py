@@ -1,12 +1,14 @@
 """What the parts of serving hand each other: columns, rows, problems, answers, models and predictions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evergreen.spec.columns import ColumnType
+
+# Defined where they are kept, below this room, so that monitoring and training can read them.
+from evergreen.store.prediction import Feedback, Prediction, Role  # noqa: F401
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +22,8 @@ Row = tuple[Any, ...]
 class Column:
     """What a request may say in one field: the rules that the training rows of the model were held to.
 
-    `nullable` is False where training allowed no null. A value outside `allowed` is refused if `strict`.
+    `nullable` is False where training allowed no null. A value outside `allowed` is refused if `strict`. `nulls` are the
+    texts that mean a missing value, and `day_first` how 03/04/2025 is meant, as in the source of the training rows.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Column:
     max: float | None = None
     allowed: tuple[str, ...] | None = None
     strict: bool = True
+    nulls: tuple[str, ...] = ("",)
+    day_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,6 @@ class Engine(Protocol):
         """The answers for valid rows. The answer for a row does not depend on those beside it, to 1e-9."""
 
 
-class Role(StrEnum):
-    """Who a version is in serving."""
-
-    CHAMPION = "champion"
-    CHALLENGER = "challenger"
-
-
 @dataclass(frozen=True)
 class ServedModel:
     """A version that is loaded, verified and warm.
@@ -101,44 +99,3 @@ class ServedModel:
     def title(self) -> str:
         """How messages call it."""
         return f"version {self.version} of {self.model}"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One answered row, as it is captured.
-
-    `id` is ours and unique, `row_id` the caller's own name for the row. `inputs` are the fields as served, by name, as
-    JSON has them (null for a missing value, ISO 8601 for a moment). `at` is aware, in UTC; `latency_ms` is from the end
-    of the request's body to the answer, of the request the row came in. `request` names that request, `explored` marks
-    answers that were given for the sake of labels.
-    """
-
-    id: str
-    request: str
-    model: str
-    version: int
-    role: Role
-    at: datetime
-    inputs: Mapping[str, Any]
-    prediction: Any
-    probabilities: Mapping[str, float] | None = None
-    row_id: str | None = None
-    latency_ms: float | None = None
-    explored: bool = False
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What came true: the label of a prediction, by its id or by the caller's own name of the row.
-
-    `at` is when it was known, `received_at` when it came; both aware, in UTC. A later one on the same prediction
-    corrects the earlier.
-    """
-
-    model: str
-    label: Any
-    at: datetime
-    received_at: datetime
-    prediction_id: str | None = None
-    row_id: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
