@@ -1,7 +1,7 @@
 """Confidence sequences: intervals that hold at all times at once, so that one may look after every request.
 
 An ordinary interval at 95 % misses in one look of twenty; who looks every minute until it says something is misled in
-the end. These miss with probability `alpha` at most over the whole trial, whenever and however often one looks, and need
+the end. These miss with probability `alpha` at most over the whole trial, whenever one looks, and need
 only totals: Ville's inequality bounds the running maximum of a martingale that the mixture method makes.
 """
 

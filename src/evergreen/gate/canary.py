@@ -24,11 +24,18 @@ class Action(StrEnum):
     END = "end"  # its time is over and nothing is certain
 
 
+class Side(StrEnum):
+    """Whose requests are counted."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
 @dataclass(frozen=True)
 class Arm:
-    """One side of a canary: a version and what was counted of it. The champion of a model's first trial is None."""
+    """One side of a canary: a version and what was counted of it."""
 
-    version: int | None
+    version: int
     totals: Totals = field(default_factory=Totals)
 
 

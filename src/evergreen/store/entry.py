@@ -13,9 +13,12 @@ class Cause(StrEnum):
 
     RUN = "run"
     APPROVAL = "approval"  # a person approved or rejected what was held
-    TIMEOUT = "timeout"  # nobody did in time
+    TIMEOUT = "timeout"  # nobody did in time, or its canary came to no verdict
+    CANARY = "canary"  # its trial on real requests ended in a verdict
     ROLLBACK = "rollback"  # a person went back to an earlier champion
     RECONCILE = "reconcile"  # a promotion that never took effect was withdrawn
+    ADOPTION = "adoption"  # somebody moved the alias by hand, and the version there became champion of the ledger
+    RESTORATION = "restoration"  # somebody moved or deleted the alias by hand, and it was put back
 
 
 @dataclass(frozen=True)

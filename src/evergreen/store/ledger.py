@@ -9,10 +9,13 @@ import sqlalchemy as sa
 
 from evergreen.errors import IntegrityError, UserError
 from evergreen.gate.decision import DecisionKind
+from evergreen.spec.canary import CanaryRules
 from evergreen.store.announce import fact_of_crown, fact_of_decision
+from evergreen.store.canary_end import begin, close
 from evergreen.store.chain import append, hold_end
 from evergreen.store.database import answering, open_engine, prepare, writing
 from evergreen.store.entry import Cause, Crown, Intention, LedgerEntry
+from evergreen.store.fates import knows_newer, unfinished
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
 from evergreen.store.tables import champions, decisions, intentions
@@ -37,10 +40,11 @@ class Ledger:
         """Create the database or migrate it to what this version of Evergreen needs."""
         prepare(self._engine, self.url)
 
-    def record(self, entry: LedgerEntry) -> LedgerEntry:
+    def record(self, entry: LedgerEntry, trial: CanaryRules | None = None) -> LedgerEntry:
         """Write a decision, and the fact that people are told of it, in one transaction; what comes back has its id.
 
-        Raises AlreadyDecided where another decision answered the one that this `resolves`.
+        With it the `trial` of a held challenger begins, and those end that it answers or overtakes. Raises
+        AlreadyDecided where another decision answered the one that this `resolves`.
         """
         if entry.id is not None:
             raise ValueError(f"decision {entry.id} is in the ledger already")
@@ -51,6 +55,9 @@ class Ledger:
             written = replace(entry, id=append(connection, decisions, to_row(entry)))
             if fact := fact_of_decision(written):
                 put_fact(connection, fact)
+            if trial is not None:
+                begin(connection, written, trial)
+            close(connection, entry.model, entry.decided_at)
             return written
 
     def entry(self, decision_id: int) -> LedgerEntry | None:
@@ -76,7 +83,7 @@ class Ledger:
 
         One that a later promotion has overtaken is not among them: finishing it would undo the later one.
         """
-        return self._entries(_unfinished(model))[::-1]
+        return self._entries(unfinished(model))[::-1]
 
     def pending(self, model: str | None = None) -> tuple[LedgerEntry, ...]:
         """HOLD decisions that a person can still answer, oldest first; of all models where none is named.
@@ -85,13 +92,13 @@ class Ledger:
         """
         c, after, answer = decisions.c, decisions.alias("after"), decisions.alias("answer")
         challenged = (c.kind == DecisionKind.HOLD.value) & c.mlflow_run.is_not(None) & c.model_digest.is_not(None)
-        overtaken = sa.exists().where((after.c.model == c.model) & (after.c.id > c.id) & _knows_newer(after))
+        overtaken = sa.exists().where((after.c.model == c.model) & (after.c.id > c.id) & knows_newer(after))
         rule = challenged & ~sa.exists().where(answer.c.resolves == c.id) & ~overtaken
         return self._entries(rule if model is None else rule & (c.model == model))[::-1]
 
     def overtaker(self, held: LedgerEntry) -> LedgerEntry | None:
         """The first decision that knew newer data than a held one; None where there is none."""
-        rule = (decisions.c.model == held.model) & (decisions.c.id > held.id) & _knows_newer(decisions)
+        rule = (decisions.c.model == held.model) & (decisions.c.id > held.id) & knows_newer(decisions)
         return next(iter(self._entries(rule)[::-1]), None)
 
     def resolution(self, decision_id: int) -> LedgerEntry | None:
@@ -138,13 +145,14 @@ class Ledger:
             # Nobody crowns meanwhile; and of two who withdraw, the second sees the row of the first.
             hold_end(connection, champions)
             hold_end(connection, decisions)
-            rule = _unfinished(entry.model) & (decisions.c.id == entry.id)
+            rule = unfinished(entry.model) & (decisions.c.id == entry.id)
             if connection.execute(sa.select(decisions.c.id).where(rule)).first() is None:
                 return None
             withdrawal = _withdrawal(entry, why, now)
             written = replace(withdrawal, id=append(connection, decisions, to_row(withdrawal)))
             if fact := fact_of_decision(written):
                 put_fact(connection, fact)
+            close(connection, entry.model, now)
             return written
 
     def crown(self, decision_id: int, model: str, version: int, at: datetime, now: datetime | None = None) -> None:
@@ -165,6 +173,7 @@ class Ledger:
                 append(connection, champions, values)
                 # Nobody is told of what is long past: one that is finished days later is news all the same.
                 put_fact(connection, fact_of_crown(entry, max(filter(None, (since, now)))))
+                close(connection, model, max(filter(None, (since, now))))
             elif tuple(crowned) != (model, version):
                 raise IntegrityError(f"decision {decision_id} crowned {crowned[0]} {crowned[1]}, not {model} {version}")
 
@@ -208,25 +217,6 @@ class Ledger:
     def _crowns(self, query: sa.Select[Any]) -> tuple[Crown, ...]:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(to_crown(row) for row in connection.execute(query).mappings())
-
-
-def _knows_newer(decided: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Decisions on a training of their own; an answer to an older question knows no newer data."""
-    c = decided.c
-    return c.training_key.is_not(None) & (c.kind != DecisionKind.SKIP.value) & c.resolves.is_(None)
-
-
-def _unfinished(model: str) -> sa.ColumnElement[bool]:
-    later = sa.select(sa.func.max(champions.c.decision_id)).where(champions.c.model == model).scalar_subquery()
-    c, after = decisions.c, decisions.alias("after")
-    taken_back = sa.exists().where(
-        (after.c.model == model)
-        & (after.c.version == c.version)
-        & (after.c.id > c.id)
-        & (after.c.kind != DecisionKind.PROMOTE.value)
-    )
-    promoted = (c.model == model) & (c.kind == DecisionKind.PROMOTE.value)
-    return promoted & (c.id > sa.func.coalesce(later, 0)) & ~taken_back
 
 
 def _withdrawal(entry: LedgerEntry, why: str, now: datetime) -> LedgerEntry:

@@ -1,0 +1,143 @@
+"""Canaries: the trials of held challengers, from the decision that began each to what ended it, and their counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from evergreen.evaluation.totals import Totals
+from evergreen.gate.canary import Arm, Observed, Side
+from evergreen.spec.canary import CanaryRules
+from evergreen.store.canary_end import Ended, append_end, close
+from evergreen.store.chain import hold_end
+from evergreen.store.database import answering, open_engine, upsert, writing
+from evergreen.store.tables import canaries, canary_totals, decisions
+
+
+class CanaryState(StrEnum):
+    """Where a trial stands: running; decided, while its promotion has no effect yet; ended."""
+
+    RUNNING = "running"
+    DECIDED = "decided"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A held decision whose challenger is, or was, tried on real requests. Moments are aware, in UTC.
+
+    `champion` is the version that it is tried against. `rules` are those of the spec when the decision was written:
+    who edits the spec changes the next trial. `outcome`, `why` and `until` are None while it has not ended.
+    """
+
+    decision_id: int
+    model: str
+    champion: int
+    challenger: int
+    digest: str
+    rules: CanaryRules
+    since: datetime
+    state: CanaryState = CanaryState.RUNNING
+    outcome: Ended | None = None
+    why: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """The trials in the database at `url`, prepared by a Ledger.
+
+    A trial begins with its decision (`Ledger.record(…, trial=rules)`) and ends with whatever answers, overtakes or
+    outdates it, in one transaction with it; each once. Every method raises as those of Ledger do.
+    """
+
+    url: str
+
+    def open(self, model: str | None = None) -> tuple[Canary, ...]:
+        """Trials that run: what serving tries, and what is judged. Oldest first; of all models where none is named."""
+        return tuple(canary for canary in self.history(model) if canary.state is CanaryState.RUNNING)
+
+    def history(self, model: str | None = None) -> tuple[Canary, ...]:
+        """Every trial, oldest first."""
+        begun, ended, answer = canaries.alias("begun"), canaries.alias("ended"), decisions.alias("answer")
+        d = decisions.c
+        query = sa.select(
+            *(begun.c.decision_id, begun.c.model, begun.c.rules, begun.c.at.label("since")),
+            *(d.champion_before, d.version, d.model_digest, answer.c.id.label("answer")),
+            *(ended.c.outcome, ended.c.why, ended.c.at.label("until")),
+        ).join(decisions, d.id == begun.c.decision_id)
+        query = query.outerjoin(ended, (ended.c.decision_id == d.id) & (ended.c.event == "ended"))
+        query = query.outerjoin(answer, answer.c.resolves == d.id).where(begun.c.event == "began").order_by(begun.c.id)
+        query = query if model is None else query.where(begun.c.model == model)
+        with answering(self.url), self._engine.connect() as connection:
+            return tuple(_to_canary(row) for row in connection.execute(query).mappings())
+
+    def find(self, decision_id: int) -> Canary | None:
+        """The trial of a decision; None where it has none."""
+        return next((canary for canary in self.history() if canary.decision_id == decision_id), None)
+
+    def observe(self, decision_id: int, arm: str, process: str, totals: Totals, at: datetime) -> None:
+        """Write what a process has counted of one side since the trial began; the newest of a process counts.
+
+        `arm` is a Side, `process` a name that no other process has, nor the same one after a restart. What comes too
+        late, after a newer one of the same process, is dropped.
+        """
+        row = {"totals": totals.to_dict(), "at": at}
+        key = {"decision_id": decision_id, "arm": Side(arm).value, "process": process}
+        with answering(self.url), writing(self._engine) as connection:
+            insert = upsert(connection, canary_totals).values(key | row)
+            newer = canary_totals.c.at <= at
+            connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=row, where=newer))
+
+    def observed(self, canary: Canary) -> Observed:
+        """The sum of what all processes counted."""
+        query = sa.select(canary_totals).where(canary_totals.c.decision_id == canary.decision_id)
+        with answering(self.url), self._engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        arms = {
+            side: sum((Totals.from_dict(row["totals"]) for row in rows if row["arm"] == side), Totals())
+            for side in Side
+        }
+        return Observed(
+            canary.decision_id,
+            Arm(canary.champion, arms[Side.CHAMPION]),
+            Arm(canary.challenger, arms[Side.CHALLENGER]),
+            canary.since,
+            max((row["at"] for row in rows), default=None),
+        )
+
+    def settle(self, model: str, now: datetime) -> None:
+        """End the trials that something ended already which wrote no end of them: an older Evergreen, for example."""
+        with answering(self.url), writing(self._engine) as connection:
+            close(connection, model, now)
+
+    def end(self, canary: Canary, outcome: Ended, why: str, now: datetime) -> bool:
+        """End a trial that no decision ends: its own is left to a person. False where it has ended, or was answered."""
+        with answering(self.url), writing(self._engine) as connection:
+            hold_end(connection, decisions)
+            close(connection, canary.model, now)
+            return append_end(connection, canary.decision_id, canary.model, outcome, why, now)
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return open_engine(self.url)
+
+
+def _to_canary(row: sa.RowMapping) -> Canary:
+    outcome = None if row["outcome"] is None else Ended(row["outcome"])
+    running = CanaryState.RUNNING if row["answer"] is None else CanaryState.DECIDED
+    return Canary(
+        row["decision_id"],
+        row["model"],
+        row["champion_before"],
+        row["version"],
+        row["model_digest"],
+        CanaryRules.model_validate(row["rules"]),
+        row["since"],
+        running if outcome is None else CanaryState.ENDED,
+        outcome,
+        row["why"],
+        row["until"],
+    )
