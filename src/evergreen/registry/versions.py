@@ -96,7 +96,7 @@ class Registry:
                 return _to_champion(self._client.get_model_version(model, str(number)))
             except MlflowException as error:
                 if is_missing(error):
-                    raise UserError(f"{model} has no version {number}; see `evergreen history {model}`") from error
+                    raise UserError(self._say_missing(model, number)) from error
                 raise
 
     def versions(self, model: str) -> tuple[int, ...]:
@@ -151,6 +151,7 @@ class Registry:
             if current != version:
                 _expect(model, current, expected_champion)
                 self._require_reign(model, fence)
+                self._require_kept(model, version)
                 if not despite_pin:
                     self._require_unpinned(model)
                 # `previous` first: once `champion` is set, everything is.
@@ -179,6 +180,18 @@ class Registry:
     @property
     def _client(self) -> Any:
         return self.tracking.client
+
+    def _say_missing(self, model: str, number: int) -> str:
+        note = None if self.store is None else PrunedLog(self.store).version(model, number)
+        if note is None:
+            return f"{model} has no version {number}; see `evergreen history {model}`"
+        return f"version {number} of {model} was {note.said}; only its rows of the ledger are left"
+
+    def _require_kept(self, model: str, version: int) -> None:
+        """What was pruned since it was tested cannot become champion."""
+        note = None if self.store is None else PrunedLog(self.store).version(model, version)
+        if note is not None:
+            raise StaleChampion(f"version {version} of {model} was {note.said}; evergreen history {model}")
 
     def _require_reign(self, model: str, fence: int | None) -> None:
         """A champion that left and came back is the one that was expected, and not the one that was measured."""

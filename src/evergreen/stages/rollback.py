@@ -20,6 +20,7 @@ from evergreen.stages.sign import sign
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pin, Pins
+from evergreen.store.pruned import PrunedLog
 
 log = logging.getLogger("evergreen.rollback")
 
@@ -144,6 +145,8 @@ def _version(model: str, target: Target, reigns: tuple[Reign, ...], current: int
 def _require_fit(reign: Reign, tracking: Tracking, registry: Registry) -> Check:
     """The smoke test that the version passes now. Raises IntegrityError where it is not the one of the ledger."""
     model, version, digest = reign.decision.model, reign.version, reign.decision.model_digest
+    if registry.store is not None and (note := PrunedLog(registry.store).version(model, version)):
+        raise UserError(f"version {version} of {model} was {note.said}; name another one with --to")
     registered = registry.version(model, version)
     if digest is None:
         said = f"decision {reign.decision.id} does not say which artifact version {version} of {model} had"

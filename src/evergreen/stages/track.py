@@ -1,6 +1,7 @@
 """What a run leaves in tracking, whatever becomes of it; and whether it has been decided before."""
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ def prepare_job(run: Run, snapshot: Snapshot, settings: Settings) -> Job:
     key = training_key(snapshot.digest, run.spec, code, environment_digest())
     folder = settings.work / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
+    # Asked for now: it is not pruned for its age.
+    os.utime(folder)
     return Job(run, snapshot, key, str(folder), code)
 
 
@@ -61,6 +64,7 @@ def track(job: Job, evidence: Evidence, settings: Settings) -> Iterator[Job]:
         yield job
         return
     with exclusive(job.workspace.with_suffix(".lock"), timeout_seconds=5):
+        job.workspace.mkdir(parents=True, exist_ok=True)
         tracking = tracking_of(settings)
         # Whoever left them open held this lock, and is dead.
         for run_id in tracking.find_unfinished(job.spec.model, job.key):
