@@ -78,17 +78,17 @@ def is_broken(observed: Observed, rules: CanaryRules) -> tuple[Check, ...]:
     return tuple(check for check in _conditions(observed, rules) if check.outcome is Outcome.FAIL)
 
 
-def explain(verdict: Verdict, rules: CanaryRules) -> tuple[str, ...]:
+def explain(verdict: Verdict, decision_id: int, rules: CanaryRules) -> tuple[str, ...]:
     """The verdict in sentences, for a decision's reasons."""
     wanted = {Action.ROLL_BACK: Outcome.FAIL, Action.PROMOTE: Outcome.PASS}.get(verdict.action, Outcome.UNKNOWN)
     said = tuple(f"{check.why} (must be {check.bound})" for check in verdict.checks if check.outcome is wanted)
     head = {
-        Action.ROLL_BACK: "its canary broke a condition",
-        Action.PROMOTE: "its canary met every condition",
-        Action.END: f"its canary came to no verdict within {format_duration(rules.within)}",
-        Action.KEEP_ON: "its canary is not certain yet",
+        Action.ROLL_BACK: "broke a condition",
+        Action.PROMOTE: "met every condition",
+        Action.END: f"came to no verdict within {format_duration(rules.within)}",
+        Action.KEEP_ON: "is not certain yet",
     }
-    return (head[verdict.action], *said)
+    return (f"the canary of decision {decision_id} {head[verdict.action]}", *said)
 
 
 def _conditions(observed: Observed, rules: CanaryRules) -> Iterator[Check]:
@@ -109,13 +109,13 @@ def _check_requests(observed: Observed, rules: CanaryRules) -> Check:
     counts = observed.champion.totals.requests, observed.challenger.totals.requests
     outcome = Outcome.PASS if min(counts) >= rules.at_least else Outcome.UNKNOWN
     why = f"{counts[0]:,} requests to the champion, {counts[1]:,} to the challenger"
-    return Check("requests", outcome, float(min(counts)), f"≥ {rules.at_least:,} each", why)
+    return Check("canary_requests", outcome, float(min(counts)), f"≥ {rules.at_least:,} each", why)
 
 
 def _check_errors(challenger: Totals, most: float, alpha: float) -> Check:
     found = share_interval(challenger.errors, challenger.requests, alpha)
     why = f"{_failed(challenger)}, {found.lower:.2%} to {found.upper:.2%}"
-    return _judge("error_share", _share(challenger), found, most, why)
+    return _judge("canary_error_share", _share(challenger), found, most, why)
 
 
 def _check_increase(champion: Totals, challenger: Totals, most: float, alpha: float) -> Check:
@@ -125,7 +125,7 @@ def _check_increase(champion: Totals, challenger: Totals, most: float, alpha: fl
     value = None if ours is None or theirs is None else ours - theirs
     what = f"{_failed(challenger)}, with the champion {_failed(champion)}"
     why = f"{what}: {found.lower:+.2%} to {found.upper:+.2%}"
-    return _judge("error_increase", value, found, most, why)
+    return _judge("canary_error_increase", value, found, most, why)
 
 
 def _check_latency(champion: Totals, challenger: Totals, most: float, alpha: float) -> Check:
@@ -136,15 +136,15 @@ def _check_latency(champion: Totals, challenger: Totals, most: float, alpha: flo
     why = f"p95 of the latency is {_range(ours)} ms, with the champion {_range(theirs)} ms: {_range(found)} times"
     if not challenger.latencies or not champion.latencies:
         why = "no latencies of both sides yet"
-    return _judge("latency_ratio", None, found, most, why)
+    return _judge("canary_latency_ratio", None, found, most, why)
 
 
 def _check_quality(champion: Totals, challenger: Totals, rules: CanaryQuality, alpha: float) -> Check:
-    ours, theirs, gaps = challenger.losses, champion.losses, challenger.gaps
+    name, ours, theirs, gaps = f"canary_{rules.metric}", challenger.losses, champion.losses, challenger.gaps
     known = gaps.count or min(theirs.count, ours.count)
     if known < rules.at_least:
         why = f"{known:,} labelled requests of either side"
-        return Check(rules.metric, Outcome.UNKNOWN, None, f"≥ {rules.at_least:,} labelled", why)
+        return Check(name, Outcome.UNKNOWN, None, f"≥ {rules.at_least:,} labelled", why)
     if gaps.count:
         value, found = gaps.mean, _gap(gaps, rules, alpha)
         what = f"{gaps.count:,} requests that both were asked"
@@ -152,7 +152,7 @@ def _check_quality(champion: Totals, challenger: Totals, rules: CanaryQuality, a
         value, found = ours.mean - theirs.mean, _mean(ours, rules, alpha / 2) - _mean(theirs, rules, alpha / 2)
         what = f"{ours.count:,} requests, with the champion {theirs.count:,}"
     why = f"{rules.metric} is worse by {value:+.4g} on {what}: {found.lower:+.3g} to {found.upper:+.3g}"
-    return _judge(rules.metric, value, found, rules.margin, why)
+    return _judge(name, value, found, rules.margin, why)
 
 
 def _mean(losses: Losses, rules: CanaryQuality, alpha: float) -> Interval:

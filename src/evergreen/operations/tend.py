@@ -13,6 +13,7 @@ from evergreen.operations.silence import notice_silence
 from evergreen.operations.specs import Specs, read_specs
 from evergreen.orchestrator.api import PrefectApi
 from evergreen.settings import Settings
+from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.ledger import Ledger
 
 log = logging.getLogger("evergreen.tend")
@@ -25,7 +26,7 @@ def tend(
     environ: Mapping[str, str] | None = None,
     pace: Pace = NO_HASTE,
 ) -> list[str]:
-    """One pass: overdue approvals, dead runs, silence, and then what people are to be told of it. A line a thing done.
+    """One pass: canaries, overdue approvals, dead runs, silence, and then what people are told. A line a thing done.
 
     A part that fails says so in its line, and the others go on. Without a server, or with one that does not answer,
     what concerns it waits. `environ` holds the addresses of channels; the process's own by default. `pace` has the time
@@ -41,6 +42,7 @@ def tend(
         lines.append(f"prefect: the server at {redacted(api.url)} does not answer; alerts and dead runs wait for it")
         api = None
     parts: dict[str, Callable[[], list[str]]] = {
+        "canaries": lambda: _advance(settings, now),
         "approvals": lambda: _expire(specs, settings, now),
         "crashed": lambda: [] if api is None else look_after_runs(Watch(api, settings, now, _pages(api, environ))),
         "silence": lambda: notice_silence(specs, settings, now),
@@ -60,6 +62,17 @@ def _attempt(name: str, part: Callable[[], list[str]]) -> list[str]:
         # Ours to mend; until then the other parts, and the next pass, still do their work.
         log.exception("%s: this should not have happened", name)
         return [f"{name}: {type(error).__name__}, see the log"]
+
+
+def _advance(settings: Settings, now: datetime) -> list[str]:
+    if all(canary.state is CanaryState.ENDED for canary in Canaries(settings.store_url).history()):
+        return []
+    from evergreen.stages.canary import advance_canaries
+
+    return [
+        f"canaries: decision {entry.resolves} of {entry.model} ends in {entry.kind}: {'; '.join(entry.reasons)}"
+        for entry in advance_canaries(settings, now)
+    ]
 
 
 def _expire(specs: Specs, settings: Settings, now: datetime) -> list[str]:

@@ -50,7 +50,9 @@ def judge_challenger(job: Job, evidence: Evidence, settings: Settings) -> Eviden
     quality = judge(reached(evidence.evaluation), job.spec.gates)
     drift = drift_checks(evidence.drift, job.spec.drift, job.run.request.reason is Reason.DRIFT)
     pinned = said_of_pin(settings.store_url, job.spec.model)
-    decision = decide(quality, job.spec.promotion.mode, (*evidence.validation, *drift), pinned)
+    # A first champion has nobody to be tried beside, and no traffic that is anybody else's.
+    mode = "automatic" if job.spec.promotion.trial and job.run.champion is None else job.spec.promotion.mode
+    decision = decide(quality, mode, (*evidence.validation, *drift), pinned)
     log.info("gate        %s: %s", decision.kind, "; ".join(decision.reasons))
     return evidence.add(decision=decision)
 

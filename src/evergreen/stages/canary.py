@@ -1,0 +1,94 @@
+"""Canaries: what the counts of a trial say is done, through the same protocol as a person's answer."""
+
+import logging
+from datetime import datetime
+
+from evergreen.errors import EvergreenError, PinnedChampion
+from evergreen.gate.canary import Action, Verdict, explain, judge_canary
+from evergreen.registry.versions import StaleChampion
+from evergreen.settings import Settings
+from evergreen.stages.answer import Answer, grant, turn_down
+from evergreen.stages.open import registry_of
+from evergreen.store.canary import Canaries, Canary, CanaryState
+from evergreen.store.canary_end import Ended
+from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.ledger import AlreadyDecided, Ledger
+from evergreen.store.reconcile import reconcile
+
+log = logging.getLogger("evergreen.canary")
+_BY = "evergreen"
+
+
+def advance_canaries(settings: Settings, now: datetime) -> tuple[LedgerEntry, ...]:
+    """Judge every trial by the rules that its decision was written with, and act on what is certain.
+
+    What comes back are the answers that were written. Of two who advance at once one answers; what was killed in
+    between is finished by whoever comes next. A trial that cannot be acted on keeps the others from nothing: the first
+    such error is raised when all have had their turn.
+    """
+    canaries, ledger = Canaries(settings.store_url), Ledger(settings.store_url)
+    answers, errors = [], []
+    for canary in canaries.history():
+        if canary.state is CanaryState.ENDED:
+            continue
+        try:
+            answer = _advance(canary, canaries, ledger, settings, now)
+        except AlreadyDecided as error:
+            log.info("canary      %s", error)
+        except EvergreenError as error:
+            log.warning("canary      %s: %s", canary.model, error)
+            errors.append(error)
+        else:
+            answers += [answer] if answer else []
+    if errors:
+        raise errors[0]
+    return tuple(answers)
+
+
+def _advance(
+    canary: Canary, canaries: Canaries, ledger: Ledger, settings: Settings, now: datetime
+) -> LedgerEntry | None:
+    # A promotion that was cut short is finished or withdrawn, and its trial with it.
+    for line in reconcile(ledger, registry_of(settings), canary.model, now):
+        log.warning("reconcile   %s", line)
+    canaries.settle(canary.model, now)
+    if canary.decision_id not in [running.decision_id for running in canaries.open(canary.model)]:
+        return None
+    verdict = judge_canary(canaries.observed(canary), canary.rules, now)
+    if verdict.action is Action.KEEP_ON:
+        return None
+    held = ledger.entry(canary.decision_id)
+    assert held is not None, "a foreign key holds every trial to its decision"
+    if verdict.action is Action.PROMOTE:
+        return _promote(canary, held, verdict, settings, now)
+    if verdict.action is Action.ROLL_BACK:
+        return turn_down(held, _answer(Cause.CANARY, canary, verdict), settings, now)
+    return _end(canary, held, verdict, settings, now)
+
+
+def _promote(
+    canary: Canary, held: LedgerEntry, verdict: Verdict, settings: Settings, now: datetime
+) -> LedgerEntry | None:
+    try:
+        return grant(held, _answer(Cause.CANARY, canary, verdict), settings, now)
+    except PinnedChampion as error:
+        log.info("canary      %s", error)
+        if now - canary.since < canary.rules.within:
+            return None
+        return _end(canary, held, Verdict(Action.END, verdict.checks), settings, now)
+    except StaleChampion as error:
+        # Somebody moved the alias by hand: what was counted is about another champion.
+        Canaries(settings.store_url).end(canary, Ended.WITHDRAWN, str(error), now)
+        raise
+
+
+def _end(canary: Canary, held: LedgerEntry, verdict: Verdict, settings: Settings, now: datetime) -> LedgerEntry | None:
+    answer = _answer(Cause.TIMEOUT, canary, verdict)
+    if canary.rules.on_timeout == "reject":
+        return turn_down(held, answer, settings, now)
+    Canaries(settings.store_url).end(canary, Ended.TIMED_OUT, "; ".join(answer.reasons), now)
+    return None
+
+
+def _answer(cause: Cause, canary: Canary, verdict: Verdict) -> Answer:
+    return Answer(cause, _BY, explain(verdict, canary.decision_id, canary.rules), verdict.checks)
