@@ -84,12 +84,16 @@ def kept_runs(tracking: Tracking, model: str) -> tuple[KeptRun, ...]:
     return tuple(_kept(run, below.get(run.info.run_id, []), logged) for run in parents)
 
 
-def open_snapshots(tracking: Tracking) -> frozenset[str]:
-    """The snapshots of every run that is not closed, of whichever model, and of every registered version."""
+def open_snapshots(tracking: Tracking, going: frozenset[tuple[str, int]] = frozenset()) -> frozenset[str]:
+    """The snapshots of every run that is not closed, of whichever model, and of every registered version.
+
+    Versions that are `going`, (model, number), are left out.
+    """
     with answering(tracking.uri):
         experiments = [found.experiment_id for found in _all(tracking.client.search_experiments)]
         runs = _all(tracking.client.search_runs, experiments, "attributes.status = 'RUNNING'") if experiments else ()
-        versions = _all(tracking.client.search_model_versions)
+        every = _all(tracking.client.search_model_versions)
+        versions = [version for version in every if (version.name, int(version.version)) not in going]
         found = {run.data.tags.get(tag.SNAPSHOT) for run in runs} | {v.tags.get(tag.SNAPSHOT) for v in versions}
     return frozenset(digest for digest in found if digest)
 
