@@ -1,0 +1,135 @@
+"""What came true: labels as they came, and which prediction each of them is about."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from evergreen.store.prediction import Feedback
+from evergreen.store.tables import ground_truth, predictions, to_micros
+
+_AT_ONCE = 500
+
+
+class Outcome(StrEnum):
+    """What became of a label that came in."""
+
+    NEW = "new"  # the first one of its prediction
+    CORRECTED = "corrected"  # it counts from now on, instead of another one
+    CONFIRMED = "confirmed"  # said before, and now again of a later moment
+    OUTDATED = "outdated"  # kept, but one of a later moment counts
+    DUPLICATE = "duplicate"  # the same label of the same moment: nothing is written
+    UNKNOWN = "unknown"  # kept, and counts as soon as its prediction is written, if ever
+
+
+def keep(connection: sa.Connection, feedback: Sequence[Feedback]) -> tuple[Outcome, ...]:
+    """Write labels in the caller's transaction, which has begun to write; an outcome for each, in their order."""
+    outcomes: dict[int, Outcome] = {}
+    for model in dict.fromkeys(each.model for each in feedback):
+        places = [place for place, each in enumerate(feedback) if each.model == model]
+        for start in range(0, len(places), _AT_ONCE):
+            chosen = places[start : start + _AT_ONCE]
+            found = _keep(connection, model, [feedback[place] for place in chosen])
+            outcomes |= zip(chosen, found, strict=True)
+    return tuple(outcomes[place] for place in range(len(feedback)))
+
+
+def winners(labels: Sequence[Mapping[Any, Any]]) -> dict[str, Mapping[Any, Any]]:
+    """The label that counts for each prediction: of the latest moment, then the last received, then the last kept."""
+    return {label["prediction"]: label for label in sorted(labels, key=_rank)}
+
+
+def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
+    """A query for every label of a model beside the prediction it is about; `predicted` and `known` narrow the two.
+
+    A label that names a row is about the newest request of that row that was answered before the label was known, in
+    every role that answered it.
+    """
+    p, f, later = predictions.c, ground_truth.c, predictions.alias("later")
+    chosen = [f.id, p.id.label("prediction"), f.label, f.at, f.received_at]
+    rule = sa.and_((f.model == model) & (p.model == model), *(each for each in (predicted, known) if each is not None))
+    by_id = sa.select(*chosen).join(predictions, p.id == f.prediction_id).where(rule)
+    newer = (later.c.model == model) & (later.c.row_id == f.row_id) & (later.c.request != p.request)
+    overtaken = sa.exists().where(newer & (later.c.at > p.at) & (later.c.at <= f.at))
+    same_row = (p.row_id == f.row_id) & (p.at <= f.at)
+    by_row = sa.select(*chosen).join(predictions, same_row).where(rule & f.prediction_id.is_(None) & ~overtaken)
+    return sa.union_all(by_id, by_row)
+
+
+def _keep(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[Outcome]:
+    said = _said_before(connection, model, feedback)
+    rows = [_to_row(each) for each in feedback]
+    fresh = [place for place, row in enumerate(rows) if _is_first(_what(row), said)]
+    outcomes = [Outcome.DUPLICATE] * len(rows)
+    if fresh:
+        insert = sa.insert(ground_truth).returning(ground_truth.c.id, sort_by_parameter_order=True)
+        numbers = connection.execute(insert, [rows[place] for place in fresh]).scalars().all()
+        judged = _judge(connection, model, numbers)
+        for place, number in zip(fresh, numbers, strict=True):
+            outcomes[place] = judged[number]
+    return outcomes
+
+
+def _judge(connection: sa.Connection, model: str, numbers: Sequence[int]) -> dict[int, Outcome]:
+    """What became of labels that were just written, beside those that their predictions had before."""
+    new = connection.execute(labels_of(model, known=ground_truth.c.id.in_(numbers))).mappings().all()
+    about = dict.fromkeys(label["prediction"] for label in new)
+    if not about:
+        return dict.fromkeys(numbers, Outcome.UNKNOWN)
+    every: dict[str, list[Any]] = {}
+    for label in connection.execute(labels_of(model, predicted=predictions.c.id.in_(about))).mappings():
+        every.setdefault(label["prediction"], []).append(label)
+    found = {label["id"]: _compare(label, every[label["prediction"]]) for label in new}
+    return {number: found.get(number, Outcome.UNKNOWN) for number in numbers}
+
+
+def _compare(new: Mapping[Any, Any], labels: Sequence[Mapping[Any, Any]]) -> Outcome:
+    before = [label for label in labels if label["id"] < new["id"]]
+    if not before:
+        return Outcome.NEW
+    best = max(before, key=_rank)
+    if _rank(new) < _rank(best):
+        return Outcome.OUTDATED
+    return Outcome.CONFIRMED if new["label"] == best["label"] else Outcome.CORRECTED
+
+
+def _rank(label: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return label["at"], label["received_at"], label["id"]
+
+
+def _said_before(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> set[tuple[Any, ...]]:
+    f = ground_truth.c
+    ids = {each.prediction_id for each in feedback} - {None}
+    rows = {each.row_id for each in feedback if each.prediction_id is None} - {None}
+    same = (f.model == model) & (f.prediction_id.in_(ids) | (f.prediction_id.is_(None) & f.row_id.in_(rows)))
+    return {_what(row) for row in connection.execute(sa.select(ground_truth).where(same)).mappings()}
+
+
+def _is_first(what: tuple[Any, ...], said: set[tuple[Any, ...]]) -> bool:
+    first = what not in said
+    said.add(what)
+    return first
+
+
+def _what(row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """What a label says: of what, which, and since when."""
+    return row["prediction_id"], None if row["prediction_id"] else row["row_id"], row["label"], to_micros(row["at"])
+
+
+def _to_row(feedback: Feedback) -> dict[str, Any]:
+    return {
+        "model": feedback.model,
+        "prediction_id": feedback.prediction_id,
+        "row_id": feedback.row_id,
+        "label": json.dumps(feedback.label),
+        "at": feedback.at,
+        "received_at": feedback.received_at,
+        "extra": json.dumps(dict(feedback.extra)) if feedback.extra else None,
+    }
+
+
+def read_labels(rows: Iterator[Mapping[Any, Any]]) -> dict[str, tuple[Any, int]]:
+    """Label and moment, in microseconds, of every prediction that has one."""
+    return {name: (json.loads(row["label"]), to_micros(row["at"])) for name, row in winners(list(rows)).items()}

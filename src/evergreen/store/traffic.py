@@ -1,0 +1,202 @@
+"""The traffic: what serving answered, and what came true, as monitoring and training read it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from evergreen.store.captured import Captured, Part, assemble, join
+from evergreen.store.database import answering, open_engine, writing
+from evergreen.store.ground_truth import Outcome, keep, labels_of, read_labels
+from evergreen.store.prediction import Feedback, Prediction, Role
+from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
+from evergreen.store.traffic_group import SPAN, choose, unpack
+from evergreen.store.traffic_writer import TrafficWriter
+
+CHUNK_ROWS = 50_000
+_GROUPS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Count:
+    """How much of a version's traffic there is in a time, and how much of it has a label."""
+
+    version: int
+    role: Role
+    rows: int
+    labelled: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The traffic in the database at `url`, prepared by a Ledger. Building one opens nothing.
+
+    Every method raises UnavailableError where the database does not answer or is locked. Times are aware; a window has
+    the predictions from `since` on and before `until`.
+    """
+
+    url: str
+
+    def write(self, rows: Sequence[Prediction], now: datetime) -> None:
+        """Write predictions in one transaction; see TrafficWriter, which does it again and again."""
+        with TrafficWriter(self.url) as writer:
+            writer.write(rows, now)
+
+    def write_feedback(self, feedback: Sequence[Feedback]) -> tuple[Outcome, ...]:
+        """Write labels in one transaction; what became of each, in their order."""
+        if not feedback:
+            return ()
+        with answering(self.url), writing(self._engine) as connection:
+            return keep(connection, feedback)
+
+    def window(
+        self,
+        model: str,
+        since: datetime,
+        until: datetime,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Captured:
+        """Every captured row of a time: all fields, or those in `columns`."""
+        return join(self.chunks(model, since, until, version, columns))
+
+    def chunks(
+        self,
+        model: str,
+        since: datetime,
+        until: datetime,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[Captured]:
+        """The same in pieces of some 50,000 rows, oldest first, one of which may be empty; there is always one."""
+        begin, end = to_micros(since), to_micros(until)
+        c = traffic.c
+        rule = (c.model == model) & (_first_at >= begin - SPAN) & (_first_at < end) & (c.last_at >= since)
+        rule = rule if version is None else rule & (c.version == version)
+        parts: list[Part] = []
+        for row in self._groups(sa.select(traffic).where(rule).order_by(c.first_at, c.id)):
+            part = _part(row)
+            if to_micros(row["first_at"]) < begin or to_micros(row["last_at"]) >= end:
+                part = Part(part.version, part.role, choose(part.columns, lambda at: begin <= at < end))
+            parts.append(part)
+            if sum(each.rows for each in parts) >= CHUNK_ROWS:
+                yield assemble(parts, columns)
+                parts = []
+        yield assemble(parts, columns)
+
+    def newest(self, model: str, rows: int) -> Captured:
+        """The newest captured rows of a model, at least so many if there are."""
+        parts: list[Part] = []
+        query = sa.select(traffic).where(traffic.c.model == model)
+        for row in self._groups(query.order_by(traffic.c.first_at.desc(), traffic.c.id.desc()), at_once=20):
+            parts.append(_part(row))
+            if sum(part.rows for part in parts) >= rows:
+                break
+        return assemble(parts)
+
+    def labelled(
+        self,
+        model: str,
+        since: datetime,
+        until: datetime,
+        as_of: datetime,
+        label_delay: timedelta = timedelta(0),
+    ) -> Captured:
+        """Rows of a window with what came true, as it was known `as_of` a moment: `label` and `label_at` beside the
+        answers. Rows younger than `label_delay` are left out, and so are those that nobody had labelled by then.
+
+        No label that was received later, or was known later, is seen, not even as a correction.
+        """
+        until = min(until, as_of - label_delay + timedelta(microseconds=1))
+        known = self._labels(model, since, until, as_of)
+        return join(_with_labels(chunk, known) for chunk in self.chunks(model, since, until))
+
+    def counts(self, model: str, since: datetime, until: datetime) -> tuple[Count, ...]:
+        """Rows and labelled rows of a window, by version and role."""
+        p, c, during = predictions.c, traffic.c, _during(since, until)
+        about = labels_of(model, predicted=during).subquery()
+        labelled = sa.select(about.c.prediction).distinct().subquery()
+        query = (
+            sa.select(
+                c.version,
+                c.role,
+                sa.func.count().label("rows"),
+                sa.func.count(labelled.c.prediction).label("labelled"),
+                sa.func.min(p.at).label("first_at"),
+                sa.func.max(p.at).label("last_at"),
+            )
+            .select_from(traffic.join(predictions, c.id == p.traffic))
+            .outerjoin(labelled, labelled.c.prediction == p.id)
+            .where((c.model == model) & (_first_at >= to_micros(since) - SPAN) & (c.first_at < until) & during)
+            .group_by(c.version, c.role)
+            .order_by(c.version, c.role)
+        )
+        with answering(self.url), self._engine.connect() as connection:
+            found = connection.execute(query).mappings().all()
+        return tuple(Count(**{**row, "role": Role(row["role"])}) for row in found)
+
+    def forget(self, model: str, before: datetime, chunk: int = 200) -> int:
+        """Delete a model's groups whose last prediction is older, and labels received before; how many predictions.
+
+        It happens in transactions of at most `chunk` groups, so that others can write between them.
+        """
+        forgotten = 0
+        while deleted := self._forget_some(model, before, chunk):
+            forgotten += deleted
+        with answering(self.url), writing(self._engine) as connection:
+            old = (ground_truth.c.model == model) & (ground_truth.c.received_at < before)
+            connection.execute(sa.delete(ground_truth).where(old))
+        return forgotten
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return open_engine(self.url)
+
+    def _groups(self, query: sa.Select[Any], at_once: int = _GROUPS_AT_ONCE) -> Iterator[sa.RowMapping]:
+        with answering(self.url), self._engine.connect() as connection:
+            yield from connection.execution_options(yield_per=at_once).execute(query).mappings()
+
+    def _labels(self, model: str, since: datetime, until: datetime, as_of: datetime) -> dict[str, tuple[Any, int]]:
+        f = ground_truth.c
+        query = labels_of(model, predicted=_during(since, until), known=(f.at <= as_of) & (f.received_at <= as_of))
+        with answering(self.url), self._engine.connect() as connection:
+            return read_labels(connection.execute(query).mappings())
+
+    def _forget_some(self, model: str, before: datetime, chunk: int) -> int:
+        c = traffic.c
+        old = (c.model == model) & (c.first_at < before) & (c.last_at < before)
+        query = sa.select(c.id, c.rows).where(old).order_by(c.first_at).limit(chunk)
+        with answering(self.url), writing(self._engine) as connection:
+            found = {row.id: row.rows for row in connection.execute(query)}
+            if found:
+                connection.execute(sa.delete(predictions).where(predictions.c.traffic.in_(found)))
+                connection.execute(sa.delete(traffic).where(c.id.in_(found)))
+        return sum(found.values())
+
+
+_first_at = sa.type_coerce(traffic.c.first_at, sa.BigInteger)
+
+
+def _during(since: datetime, until: datetime) -> Any:
+    return (predictions.c.at >= since) & (predictions.c.at < until)
+
+
+def _part(row: sa.RowMapping) -> Part:
+    return Part(row["version"], row["role"], unpack(row["content"]))
+
+
+def _with_labels(chunk: Captured, known: dict[str, tuple[Any, int]]) -> Captured:
+    import pyarrow as pa
+
+    found = [known.get(name) for name in chunk.answers.column("id").to_pylist()]
+    kept = pa.array([label is not None for label in found], pa.bool_())
+    labels = [label for label in found if label is not None]
+    answers = chunk.answers.filter(kept)
+    answers = answers.append_column("label", pa.array([label for label, _ in labels]))
+    answers = answers.append_column("label_at", pa.array([at for _, at in labels], pa.timestamp("us", "UTC")))
+    return Captured(chunk.inputs.filter(kept) if chunk.inputs.num_columns else chunk.inputs, answers)

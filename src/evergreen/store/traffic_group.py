@@ -1,0 +1,102 @@
+"""A group of predictions as bytes: column by column, as JSON, compressed where that is worth it. ADR 7 says why."""
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from evergreen.store.prediction import Prediction, Role
+from evergreen.store.tables import to_micros
+
+MOST_ROWS = 2_000
+"""Rows of a group at most: what is encoded, sent and decoded in one piece."""
+
+SPAN = 3_600_000_000
+"""Microseconds that a group lies within: whoever looks for a time has to look this much before it, and no further."""
+
+_SMALL = 400
+_FIRST_BYTE_OF_JSON = b"{"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(frozen=True)
+class Group:
+    """Predictions of one version in one role, within an hour. `key` is the first one's id; times in microseconds."""
+
+    model: str
+    version: int
+    role: Role
+    at: tuple[int, ...]
+    predictions: Sequence[Prediction]
+
+    @property
+    def key(self) -> str:
+        """What tells a group that was written already from one that was not."""
+        return self.predictions[0].id
+
+
+def split(predictions: Sequence[Prediction]) -> Iterator[Group]:
+    """The groups of predictions that came in any order; in each they stay in theirs."""
+    timed = [((p.model, p.version, p.role, at // SPAN), at, p) for p in predictions for at in (to_micros(p.at),)]
+    if any(each[0] != timed[0][0] for each in timed):
+        timed.sort(key=lambda each: each[0])
+    for (model, version, role, _), found in groupby(timed, key=lambda each: each[0]):
+        same = list(found)
+        for start in range(0, len(same), MOST_ROWS):
+            part = same[start : start + MOST_ROWS]
+            yield Group(model, version, role, tuple(at for _, at, _ in part), [p for _, _, p in part])
+
+
+def pack(group: Group) -> bytes:
+    """The rows of a group, but for what is the same in all of them."""
+    rows = group.predictions
+    columns: dict[str, Any] = {
+        "id": [p.id for p in rows],
+        "request": [p.request for p in rows],
+        "at": group.at,
+        "prediction": [p.prediction for p in rows],
+        "inputs": _by_name([p.inputs for p in rows]),
+    }
+    for name in ("row_id", "latency_ms"):
+        values = [getattr(p, name) for p in rows]
+        if any(value is not None for value in values):
+            columns[name] = values
+    if any(p.explored for p in rows):
+        columns["explored"] = [p.explored for p in rows]
+    if any(p.probabilities is not None for p in rows):
+        columns["probabilities"] = _by_name([p.probabilities or {} for p in rows])
+    content = _encode(columns)
+    return content if len(content) < _SMALL else zlib.compress(content, 1)
+
+
+def unpack(content: bytes) -> dict[str, Any]:
+    """The columns of `pack`."""
+    return _decode(content if content[:1] == _FIRST_BYTE_OF_JSON else zlib.decompress(content))
+
+
+def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values by name; a row that lacks a name has null there."""
+    names = list(rows[0])
+    if all(len(row) == len(names) for row in rows):
+        try:
+            return {name: [row[name] for row in rows] for name in names}
+        except KeyError:
+            pass
+    every = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in every}
+
+
+def choose(columns: Mapping[str, Any], wanted: Callable[[int], bool]) -> dict[str, Any]:
+    """The columns of a group with the rows whose time is wanted."""
+    kept = [place for place, at in enumerate(columns["at"]) if wanted(at)]
+
+    def pick(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {name: pick(each) for name, each in values.items()}
+        return [values[place] for place in kept]
+
+    return {name: pick(values) for name, values in columns.items()}
