@@ -25,10 +25,10 @@ def audit(model: ModelOption = None) -> None:
     from evergreen.stages import audit as stage
 
     settings, console = Settings.from_environment(), open_console()
-    if not _models(settings):
+    if not known_models(settings):
         console.print("nothing to audit: no decision was made here yet")
         return
-    found = stage.audit(settings, _known(model, settings))
+    found = stage.audit(settings, known_model(model, settings))
     for problem in found.problems:
         where = escape(problem.model or "ledger")
         console.print(f"[red]{where}[/]  {escape(problem.what)}\n    {escape(problem.do)}", highlight=False)
@@ -43,20 +43,20 @@ def reconcile(model: ModelOption = None) -> None:
     from evergreen.stages.tidy import tidy
 
     settings = Settings.from_environment()
-    chosen = _known(model, settings)
-    lines = [line for name in ([chosen] if chosen else _models(settings)) for line in tidy(name, settings, _now())]
+    chosen = known_model(model, settings)
+    lines = [line for name in ([chosen] if chosen else known_models(settings)) for line in tidy(name, settings, _now())]
     typer.echo("\n".join(lines) or "nothing was left half done")
 
 
-def _known(model: str | None, settings: Settings) -> str | None:
+def known_model(model: str | None, settings: Settings) -> str | None:
     """The model, if the ledger knows it. Raises UserError for one that it does not."""
-    known = _models(settings)
+    known = known_models(settings)
     if model is not None and model not in known:
         raise UserError(f"{model}: no decision on it in the ledger, which knows {', '.join(known) or 'no model yet'}")
     return model
 
 
-def _models(settings: Settings) -> tuple[str, ...]:
+def known_models(settings: Settings) -> tuple[str, ...]:
     """Every model of the ledger, which is migrated first; none where there is no store yet."""
     from evergreen.store.ledger import Ledger
 
