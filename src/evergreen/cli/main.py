@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli import affected, alerting, deployment, doctor, keeping, machine, people, reproduce, scoring
+from evergreen.cli import affected, alerting, deployment, doctor, keeping, machine, people, prune, reproduce, scoring
 from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import Reason
@@ -131,7 +131,7 @@ def init(
     typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
 
 
-for module in (people, machine, deployment, alerting, doctor, keeping, reproduce, affected, scoring):
+for module in (people, machine, deployment, alerting, doctor, keeping, prune, reproduce, affected, scoring):
     module.add_commands(app)
 
 
