@@ -26,6 +26,7 @@ def contradictions(spec: "ModelSpec") -> Iterator[str]:
     yield from _of_drift(spec)
     yield from _of_search(spec)
     yield from _of_canary(spec)
+    yield from _of_serving(spec)
 
 
 def _of_features(spec: "ModelSpec") -> Iterator[str]:
@@ -107,3 +108,11 @@ def _of_canary(spec: "ModelSpec") -> Iterator[str]:
     if rules.quality is not None and (rules.quality.metric == "mae") != (spec.task == "regression"):
         choices = "mae" if spec.task == "regression" else "accuracy, brier, log_loss"
         yield f"{where}.quality.metric: no {rules.quality.metric} for a {spec.task}; choose one of {choices}"
+
+
+def _of_serving(spec: "ModelSpec") -> Iterator[str]:
+    name = spec.data.id_column
+    known = (*spec.raw_inputs, *(() if name is None or name in spec.raw_inputs else (name,)))
+    unknown = sorted(set(spec.serving.capture.leave_out) - set(known))
+    if unknown:
+        yield f"serving.capture.leave_out: no request has {unknown[0]!r}; choose one of {', '.join(known)}"

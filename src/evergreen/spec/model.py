@@ -26,16 +26,20 @@ from evergreen.spec.features import (
 )
 from evergreen.spec.rules import DriftRules, Gates
 from evergreen.spec.schedule import require_cron, require_timezone
+from evergreen.spec.serving import Serving
 from evergreen.spec.training import TimeSplit, TrainingSpec
 
 # Changing these changes neither a model nor a verdict.
 _WITHOUT_EFFECT: dict[str, Any] = {
-    **dict.fromkeys(("owner", "description", "schedule", "notify"), True),
+    **dict.fromkeys(("owner", "description", "schedule", "notify", "serving"), True),
     # What a canary is judged by is added where the mode is canary: other models keep the digest that they had.
-    "promotion": {"approve_within", "canary"},
+    "promotion": {"approve_within", "canary", "moved_by_hand"},
     "drift": {"cooldown"},
     "training": {"search": {"runner", "workers", "address"}},
 }
+
+
+MovedByHand = Literal["report", "adopt", "restore"]
 
 
 class Promotion(Part):
@@ -44,6 +48,7 @@ class Promotion(Part):
     mode: Literal["automatic", "approval", "canary"] = "automatic"
     approve_within: Duration = Field(timedelta(days=7), description="A held challenger is rejected after this long.")
     canary: CanaryRules | None = Field(None, description="For mode canary; its defaults hold when left out.")
+    moved_by_hand: MovedByHand = Field("report", description="What is done where somebody moved alias champion.")
 
     @property
     def trial(self) -> CanaryRules | None:
@@ -59,7 +64,7 @@ class Schedule(Part):
     active: bool = Field(True, description="False deploys the schedule paused.")
 
 
-News = Literal["promoted", "rejected", "held", "failed", "rolled_back", "drift", "silence"]
+News = Literal["promoted", "rejected", "held", "failed", "rolled_back", "alias_moved", "drift", "silence"]
 
 
 class Notify(Part):
@@ -85,6 +90,7 @@ class ModelSpec(Part):
     gates: Gates = Gates()
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
+    serving: Serving = Serving()
     notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")

@@ -1,0 +1,26 @@
+"""How a model is served: nothing here changes a model or a verdict."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from evergreen.spec.base import Duration, Part
+from evergreen.spec.rules import Share
+
+
+class CaptureRules(Part):
+    """What is kept of the answers that serving gives."""
+
+    share: Share = Field(1.0, description="Requests that are captured; 0 keeps none.")
+    leave_out: tuple[str, ...] = Field((), description="Inputs that are never kept, and the caller's own row id.")
+    durable: bool = Field(False, description="Answer only after the prediction is in the store.")
+    keep: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(days=90), description="Predictions and labels are deleted after this long."
+    )
+
+
+class Serving(Part):
+    """Everything about serving one model."""
+
+    capture: CaptureRules = CaptureRules()
