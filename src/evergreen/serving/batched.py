@@ -1,0 +1,41 @@
+"""Rows on their way to the store, and whoever waits until they are there."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evergreen.serving.handles import Prediction
+
+log = logging.getLogger("evergreen.capture")
+
+
+@dataclass(eq=False)
+class Batch:
+    """Rows that were handed over together, and the loop and future of whoever waits for them."""
+
+    rows: Sequence[Prediction]
+    waits: "tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None" = None
+
+
+def answer(batches: Sequence[Batch], error: Exception | None) -> None:
+    """Tell everybody who waits, with one call into each loop; safe from any thread."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for batch in batches:
+        if batch.waits is not None:
+            loops.setdefault(batch.waits[0], []).append(batch.waits[1])
+    for loop, futures in loops.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, futures, error)
+        except RuntimeError:
+            log.warning("capture: %d answers came after their server had stopped", len(futures))
+
+
+def _resolve(futures: Sequence["asyncio.Future[None]"], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

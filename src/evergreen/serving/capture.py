@@ -1,0 +1,278 @@
+"""Capture: what was answered goes to the store, in groups, beside the answering."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from evergreen.errors import UnavailableError
+from evergreen.serving.batched import Batch, answer
+from evergreen.serving.handles import Prediction
+from evergreen.serving.kept import KEEP_ALL, Kept
+
+log = logging.getLogger("evergreen.capture")
+
+
+class Writer(Protocol):
+    """What writes a group; evergreen.store.traffic_writer.TrafficWriter does."""
+
+    def write(self, predictions: Sequence[Prediction], now: datetime) -> object:
+        """Write all of them or none."""
+
+    def close(self) -> None:
+        """Let go of the store."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may wait and how long, in rows and seconds.
+
+    A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.
+    While the store does not answer it is tried again after `first_pause`, then twice that, up to `longest_pause`.
+    """
+
+    queue_rows: int = 50_000
+    group_rows: int = 2_000
+    linger: float = 0.5
+    first_pause: float = 0.25
+    longest_pause: float = 5.0
+
+
+@dataclass(frozen=True)
+class CaptureState:
+    """For metrics and /ready: rows that wait, were written and were lost, and the last commit; `problem` is why the
+    store could not be written when that was last tried, None while all is well.
+    """
+
+    backlog: int
+    written: int
+    lost: int
+    groups: int
+    last_commit: datetime | None
+    problem: str | None
+
+
+@dataclass
+class _Numbers:
+    backlog: int = 0
+    written: int = 0
+    lost: int = 0
+    groups: int = 0
+    last_commit: datetime | None = None
+    problem: str | None = None
+    retry_at: float = 0.0
+    pause: float = 0.0
+    urgent: int = 0
+
+
+class Capture:
+    """A bounded queue, and a thread that takes whatever waits in it and commits it as one group.
+
+    `rules` say by model what is kept; a model without rules is kept whole. `clock` dates the groups.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Callable[[], datetime],
+        rules: Mapping[str, Kept] | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._writer, self._clock, self._rules, self._limits = writer, clock, dict(rules or {}), limits
+        self._waiting: deque[Batch] = deque()
+        self._changed = threading.Condition()
+        self._numbers = _Numbers()
+        self._closing = False
+        self._deadline: float | None = None
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._started = False
+
+    def put(self, predictions: Sequence[Prediction]) -> None:
+        """Hand over answered rows. Never waits, never raises: where the queue is full they are lost, and counted."""
+        rows = self._chosen(predictions)
+        if rows and not self._enqueue(Batch(rows)):
+            self._lose(len(rows), "the queue is full")
+
+    async def durable(self, predictions: Sequence[Prediction]) -> None:
+        """Hand over answered rows, and come back once they are committed.
+
+        Raises UnavailableError where they are not: whoever waits for the answer must not get it then.
+        """
+        rows = self._chosen(predictions)
+        if not rows:
+            return
+        loop = asyncio.get_running_loop()
+        batch = Batch(rows, (loop, loop.create_future()))
+        if (problem := self._refusal()) or not self._enqueue(batch):
+            raise UnavailableError(f"the prediction cannot be kept: {problem or 'too many wait already'}; try again")
+        assert batch.waits is not None
+        await batch.waits[1]
+
+    def is_durable(self, model: str) -> bool:
+        """True where answers of this model wait for the store."""
+        return self._rules.get(model, KEEP_ALL).durable
+
+    def follow(self, model: str, rules: Kept) -> None:
+        """Keep a model's answers by these rules from now on."""
+        self._rules = {**self._rules, model: rules}
+
+    @property
+    def state(self) -> CaptureState:
+        """How things are."""
+        with self._changed:
+            n = self._numbers
+            return CaptureState(n.backlog, n.written, n.lost, n.groups, n.last_commit, n.problem)
+
+    def close(self, timeout: float) -> int:
+        """Write what waits, for so many seconds at most, and stop; how many rows were lost in the end.
+
+        The store is asked once more where it did not answer.
+        """
+        with self._changed:
+            self._closing, self._deadline = True, time.monotonic() + timeout
+            self._changed.notify()
+        if self._started:
+            self._thread.join(timeout)
+        with self._changed:
+            left = list(self._waiting)
+            self._waiting.clear()
+            rows = self._numbers.backlog
+        answer(left, UnavailableError("the prediction cannot be kept: the server stops; try again"))
+        if rows:
+            self._lose(rows, "the server stopped before the store took them")
+        return rows
+
+    def _chosen(self, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        return [p for p in predictions if self._rules.get(p.model, KEEP_ALL).takes(p)]
+
+    def _enqueue(self, batch: Batch) -> bool:
+        numbers, rows = self._numbers, len(batch.rows)
+        with self._changed:
+            if self._closing or numbers.backlog + rows > self._limits.queue_rows:
+                return False
+            if not self._started:
+                self._started = True
+                self._thread.start()
+            before = numbers.backlog
+            numbers.backlog += rows
+            self._waiting.append(batch)
+            if batch.waits is not None:
+                numbers.urgent += 1
+            # The thread is woken for the first of a group, the last of it, and whoever waits; not for those between.
+            full = before < self._limits.group_rows <= numbers.backlog
+            if before == 0 or full or batch.waits is not None:
+                self._changed.notify()
+        return True
+
+    def _refusal(self) -> str | None:
+        """Why nobody should begin to wait: the store has just failed, and is not yet tried again."""
+        numbers = self._numbers
+        return numbers.problem if time.monotonic() < numbers.retry_at else None
+
+    def _lose(self, rows: int, why: str) -> None:
+        with self._changed:
+            first = self._numbers.lost == 0
+            self._numbers.lost += rows
+        if first:
+            log.error("capture: %d predictions are lost, as %s; later ones are only counted", rows, why)
+
+    def _run(self) -> None:
+        try:
+            while batches := self._take():
+                self._write(batches)
+        finally:
+            self._writer.close()
+
+    def _take(self) -> list[Batch]:
+        """The next group, once there is one; nothing where capture is closed and all is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            end = time.monotonic() + self._limits.linger
+            while not self._is_due() and (left := end - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return [] if self._is_late() else self._take_rows()
+
+    def _is_due(self) -> bool:
+        numbers = self._numbers
+        return self._closing or numbers.urgent > 0 or numbers.backlog >= self._limits.group_rows
+
+    def _take_rows(self) -> list[Batch]:
+        taken: list[Batch] = []
+        rows = 0
+        while self._waiting and (not taken or rows + len(self._waiting[0].rows) <= self._limits.group_rows):
+            taken.append(self._waiting.popleft())
+            rows += len(taken[-1].rows)
+            self._numbers.urgent -= taken[-1].waits is not None
+        return taken
+
+    def _write(self, batches: list[Batch]) -> None:
+        """Commit a group. While the store does not answer, those who wait are told, and the rest is tried again."""
+        while batches:
+            try:
+                self._commit(batches)
+                return
+            except UnavailableError as error:
+                batches = self._tell(batches, error)
+                if not batches or not self._pause():
+                    return
+            except Exception as error:
+                log.exception("capture: a group of %d requests cannot be written", len(batches))
+                self._set_aside(batches, error)
+                return
+
+    def _commit(self, batches: list[Batch]) -> None:
+        rows = [self._rules.get(p.model, KEEP_ALL).strip(p) for batch in batches for p in batch.rows]
+        now = self._clock()
+        self._writer.write(rows, now)
+        with self._changed:
+            numbers = self._numbers
+            numbers.backlog -= len(rows)
+            numbers.written += len(rows)
+            numbers.groups += 1
+            numbers.last_commit, numbers.problem, numbers.retry_at, numbers.pause = now, None, 0.0, 0.0
+        answer(batches, None)
+
+    def _tell(self, batches: list[Batch], error: UnavailableError) -> list[Batch]:
+        """Tell everybody who waits, in this group and behind it, that the store failed; what is left of the group."""
+        numbers, limits = self._numbers, self._limits
+        with self._changed:
+            if numbers.problem is None:
+                log.error("capture: %s; predictions wait for it", error)
+            numbers.problem = str(error)
+            numbers.pause = min(limits.longest_pause, numbers.pause * 2 or limits.first_pause)
+            numbers.retry_at = time.monotonic() + numbers.pause
+            told = [batch for batch in (*batches, *self._waiting) if batch.waits is not None]
+            self._waiting = deque(batch for batch in self._waiting if batch.waits is None)
+            numbers.urgent = 0
+            numbers.backlog -= sum(len(batch.rows) for batch in told)
+        answer(told, UnavailableError(f"the prediction cannot be kept: {error}"))
+        return [batch for batch in batches if batch.waits is None]
+
+    def _pause(self) -> bool:
+        """Wait until the store is to be tried again; False where there is no time left to."""
+        with self._changed:
+            while (left := self._until() - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return not self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _until(self) -> float:
+        return self._numbers.retry_at if self._deadline is None else min(self._numbers.retry_at, self._deadline)
+
+    def _set_aside(self, batches: list[Batch], error: Exception) -> None:
+        """A row that cannot be written takes nobody else's with it."""
+        if len(batches) > 1:
+            for batch in batches:
+                self._write([batch])
+            return
+        with self._changed:
+            self._numbers.backlog -= len(batches[0].rows)
+        self._lose(len(batches[0].rows), f"they cannot be written ({type(error).__name__})")
+        answer(batches, UnavailableError("the prediction cannot be kept; the log of the server says why"))
