@@ -54,6 +54,8 @@ def _fate(ledger: Ledger, version: Champion) -> str:
     """Why a version waits for nobody: what died left the alias on it. Empty where it may be waited for."""
     last = next((e for e in ledger.entries(version.model, _RECENT) if e.model_digest == version.digest), None)
     if last is not None:
+        if last.kind is DecisionKind.HOLD and last not in ledger.pending(version.model):
+            return f" any more: decision {last.id}, which held it, was overtaken"
         return f" any more: decision {last.id} rejected it" if last.kind is DecisionKind.REJECT else ""
     keys = {intention.training_key for intention in ledger.intended(version.model)}
     if version.tags.get(TRAINING_KEY) in keys:
