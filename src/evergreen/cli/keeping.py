@@ -29,9 +29,10 @@ def audit(model: ModelOption = None) -> None:
         console.print("nothing to audit: no decision was made here yet")
         return
     found = stage.audit(settings, known_model(model, settings))
-    for problem in found.problems:
-        where = escape(problem.model or "ledger")
-        console.print(f"[red]{where}[/]  {escape(problem.what)}\n    {escape(problem.do)}", highlight=False)
+    for problem in (*found.notes, *found.problems):
+        where, colour = escape(problem.model or "ledger"), "dim" if problem.harmless else "red"
+        said = f"{'harmless: ' if problem.harmless else ''}{problem.what}"
+        console.print(f"[{colour}]{where}[/]  {escape(said)}\n    {escape(problem.do)}", highlight=False)
     said = "[green]all of it agrees[/]" if found.clean else f"[red]{len(found.problems)} problems[/]"
     counts = f"{found.models} models, {found.decisions} decisions, {found.artifacts} versions"
     console.print(f"{counts}: {said}", highlight=False)
