@@ -1,0 +1,143 @@
+"""Rows that wait while the model computes go into its next call together. No timer: who is alone never waits."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from time import perf_counter
+
+from evergreen.serving.handles import Answers, Row, ServedModel
+from evergreen.serving.refused import busy
+
+# A call that is shorter than this costs less on the event loop than its way to a thread and back, measured in CPU; and
+# nobody notices that the loop was away for so long.
+INLINE_SECONDS = 0.002
+
+Outcome = Answers | Exception
+Observer = Callable[[int, int, float], None]
+"""Told of every call: its rows, the requests they came from, and how many seconds it took."""
+
+
+@dataclass(slots=True)
+class _Job:
+    model: ServedModel
+    rows: Sequence[Row]
+    future: "asyncio.Future[Answers]"
+
+
+class Lane:
+    """A queue of validated rows before a model, all on one event loop.
+
+    A call takes the requests that wait for the same version, up to `most_rows` rows. If it fails they are asked one by
+    one, so that only the guilty fails. Fast models are called on the event loop, slow ones in a thread of `executor`,
+    one call at a time either way.
+    """
+
+    def __init__(self, executor: Executor, most_rows: int, queue_rows: int, observe: Observer) -> None:
+        self._executor, self._most, self._queue = executor, most_rows, queue_rows
+        self._observe = observe
+        self._waiting: deque[_Job] = deque()
+        self._rows = 0
+        self._working = False
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows that are queued or being computed."""
+        return self._rows
+
+    async def answer(self, model: ServedModel, rows: Sequence[Row]) -> Answers:
+        """The answers of this very version. Raises Refused where the queue is full, else what the model raises."""
+        if self._rows + len(rows) > self._queue:
+            raise busy("too many rows are waiting")
+        loop = asyncio.get_running_loop()
+        job = _Job(model, rows, loop.create_future())
+        self._waiting.append(job)
+        self._rows += len(rows)
+        if not self._working:
+            # Requests that arrived in the same turn of the loop are read first, and come along.
+            self._working = True
+            loop.call_soon(self._work, loop)
+        return await job.future
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting:
+            jobs = self._take()
+            if self._seconds.get(jobs[0].model.digest, 0.0) > INLINE_SECONDS:
+                called = loop.run_in_executor(self._executor, _call, jobs)
+                called.add_done_callback(lambda done, jobs=jobs: self._come_back(loop, jobs, done.result()))
+                return
+            self._settle(jobs, *_call(jobs))
+        self._working = False
+
+    def _come_back(
+        self, loop: asyncio.AbstractEventLoop, jobs: list[_Job], result: tuple[list[Outcome], float]
+    ) -> None:
+        self._settle(jobs, *result)
+        self._work(loop)
+
+    def _take(self) -> list[_Job]:
+        """The next call: whoever waits longest, and those behind who want the same version."""
+        waiting, first = self._waiting, self._waiting.popleft()
+        jobs, rows = [first], len(first.rows)
+        while waiting and waiting[0].model is first.model and rows + len(waiting[0].rows) <= self._most:
+            rows += len(waiting[0].rows)
+            jobs.append(waiting.popleft())
+        return jobs
+
+    def _settle(self, jobs: list[_Job], outcomes: list[Outcome], seconds: float) -> None:
+        rows = sum(len(job.rows) for job in jobs)
+        self._rows -= rows
+        self._remember(jobs[0].model.digest, seconds)
+        self._observe(rows, len(jobs), seconds)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
+
+    def _remember(self, digest: str, seconds: float) -> None:
+        """How long calls of an artifact take, smoothed; of few artifacts, as old ones never come back."""
+        if len(self._seconds) > 16:
+            self._seconds.clear()
+        before = self._seconds.get(digest)
+        self._seconds[digest] = seconds if before is None else before + (seconds - before) / 8
+
+
+def _call(jobs: list[_Job]) -> tuple[list[Outcome], float]:
+    """What becomes of every job, and how long that took."""
+    began = perf_counter()
+    outcomes = _answer_all(jobs)
+    return outcomes, perf_counter() - began
+
+
+def _answer_all(jobs: list[_Job]) -> list[Outcome]:
+    engine = jobs[0].model.engine
+    if len(jobs) == 1:
+        return [_answer_one(jobs[0])]
+    try:
+        joint = engine.answer([row for job in jobs for row in job.rows])
+    except Exception:
+        return [_answer_one(job) for job in jobs]
+    return _parts(joint, jobs)
+
+
+def _answer_one(job: _Job) -> Outcome:
+    try:
+        return job.model.engine.answer(job.rows)
+    except Exception as error:
+        return error
+
+
+def _parts(joint: Answers, jobs: list[_Job]) -> list[Outcome]:
+    parts: list[Outcome] = []
+    start, probabilities = 0, joint.probabilities
+    for job in jobs:
+        end = start + len(job.rows)
+        own = None if probabilities is None else probabilities[start:end]
+        parts.append(Answers(joint.predictions[start:end], own, joint.classes))
+        start = end
+    return parts
