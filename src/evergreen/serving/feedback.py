@@ -18,6 +18,7 @@ from evergreen.serving.wire import JSON, Ask, Reply, content_type
 FIELDS = ("prediction_id", "row_id", "label", "at", "model", "extra")
 MOST = 10_000
 _MOST_PROBLEMS = 20
+_UNKNOWN = f"has a field that is not one of {', '.join(FIELDS)}"
 _LONGEST_EXTRA = 2_000
 # Clocks differ; but a label of next week would count before it is known.
 _AHEAD = timedelta(minutes=5)
@@ -137,7 +138,7 @@ class _Item:
             return []
         return [self._problem("type", f"is no object of at most {_LONGEST_EXTRA:,} bytes", "extra")]
 
-    def _problem(self, rule: str, why: str, field: str) -> Problem:
+    def _problem(self, rule: str, why: str, field: str | None) -> Problem:
         return Problem(rule, why, field, self.place)
 
 

@@ -13,7 +13,7 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192)
 
 
 Gauge = tuple[str, str, Callable[[], float]]
-"""A name, what it says, and how it is read."""
+"""A name, what it says, and how it is read; one that ends in _total only grows."""
 
 
 class Histogram:
@@ -78,7 +78,8 @@ class Board:
         yield from self._requests()
         yield from self._models()
         for name, what, read in self._gauges:
-            yield GaugeMetricFamily(f"evergreen_{name}", what, value=read())
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield kind(f"evergreen_{name}", what, value=read())
 
     def _requests(self) -> Iterator[Metric]:
         tally = self._tally

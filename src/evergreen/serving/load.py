@@ -1,0 +1,59 @@
+"""A version from its files: verified, its engine held against the recorded answers, and warm."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.registry.artifact import load_pipeline, read_requests, read_verified
+from evergreen.serving.cache import MODEL, SPEC, Kept
+from evergreen.serving.engine import build_engine
+from evergreen.serving.handles import Role, ServedModel
+from evergreen.serving.rows import frame_to_rows
+from evergreen.serving.schema import columns_of
+from evergreen.spec import load_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+_WARM_ROWS = 8
+
+
+def load_served(folder: Path, kept: Kept, role: Role = Role.CHAMPION) -> ServedModel:
+    """The version in a folder of the cache, ready to answer.
+
+    Raises IntegrityError, before anything is unpickled, where its artifact is not the one with the digest of `kept`,
+    and where it does not give the answers that were recorded with it.
+    """
+    files = read_verified(folder / MODEL, kept.digest)
+    spec = load_spec(folder / SPEC)
+    pipeline = load_pipeline(files)
+    requests, expected = read_requests(files)
+    served = ServedModel(
+        model=spec.model,
+        version=kept.version,
+        digest=kept.digest,
+        task=spec.task,
+        columns=columns_of(spec, pipeline),
+        engine=build_engine(pipeline, requests, expected),
+        id_column=spec.data.id_column,
+        role=role,
+        decision=kept.decision,
+        trained_until=None if kept.trained_until is None else datetime.fromisoformat(kept.trained_until),
+        classes=_classes(pipeline),
+    )
+    _warm(served, requests)
+    return served
+
+
+def _classes(pipeline: "Pipeline") -> tuple[str, ...]:
+    return tuple(map(str, getattr(pipeline, "classes_", ())))
+
+
+def _warm(served: ServedModel, requests: "pd.DataFrame") -> None:
+    """Answer a few rows alone and some together: whatever is made at the first use is made now."""
+    rows = frame_to_rows(served.columns, requests)
+    for row in rows[:_WARM_ROWS]:
+        served.engine.answer([row])
+    if rows:
+        served.engine.answer(rows)
