@@ -34,10 +34,15 @@ def dictionary(column: pd.Series) -> tuple[npt.NDArray[Any], list[str]]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.codes.to_numpy(), [str(value) for value in column.cat.categories]
     codes, values = pd.factorize(column)
-    return codes, [_text(value) for value in values]
+    return codes, [category_text(value) for value in values]
 
 
-def _text(value: Any) -> str:
+def category_text(value: Any) -> str:
+    """How a value is written as a category.
+
+    >>> category_text(3.0), category_text(1.5), category_text("x")
+    ('3', '1.5', 'x')
+    """
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

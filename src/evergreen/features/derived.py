@@ -47,8 +47,7 @@ class Combine(_Numeric):
         """The combined column, shape (rows, 1)."""
         check_is_fitted(self)
         values = self._read(X, reset=False)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _combine(self.operation, values)[:, np.newaxis]
+        return combine(self.operation, values)[:, np.newaxis]
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """The operation's name."""
@@ -56,16 +55,28 @@ class Combine(_Numeric):
         return np.array([self.operation], dtype=object)
 
 
-def _combine(operation: str, values: FloatArray) -> FloatArray:
-    first, rest = values[:, 0], values[:, 1:]
-    if operation == "product":
-        return np.asarray(values.prod(axis=1))
-    if operation == "sum":
-        return np.asarray(values.sum(axis=1))
-    if operation == "difference":
-        return np.asarray(first - rest.sum(axis=1))
-    below = rest.prod(axis=1)
-    return np.divide(first, below, out=np.full(len(values), np.nan), where=below != 0)
+def combine(operation: str, values: FloatArray) -> FloatArray:
+    """What `Combine` makes of columns: shape (rows, columns) to (rows,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, rest = values[:, 0], values[:, 1:]
+        if operation == "product":
+            return np.asarray(values.prod(axis=1))
+        if operation == "sum":
+            return np.asarray(values.sum(axis=1))
+        if operation == "difference":
+            return np.asarray(first - rest.sum(axis=1))
+        below = rest.prod(axis=1)
+        return np.divide(first, below, out=np.full(len(values), np.nan), where=below != 0)
+
+
+def logarithm(values: FloatArray) -> FloatArray:
+    """What `Log` makes of numbers, in their shape."""
+    return np.log1p(values, out=np.full(values.shape, np.nan), where=values >= 0)
+
+
+def bin_of(column: FloatArray, edges: FloatArray) -> FloatArray:
+    """What `Bins` makes of one column, shape (rows,)."""
+    return np.where(np.isnan(column), np.nan, np.searchsorted(edges, column, side="right"))
 
 
 class Log(OneToOneFeatureMixin, _Numeric):
@@ -78,8 +89,7 @@ class Log(OneToOneFeatureMixin, _Numeric):
     def transform(self, X: Any) -> FloatArray:
         """The logarithms, in the shape of X."""
         check_is_fitted(self)
-        values = self._read(X, reset=False)
-        return np.log1p(values, out=np.full(values.shape, np.nan), where=values >= 0)
+        return logarithm(self._read(X, reset=False))
 
 
 class Bins(OneToOneFeatureMixin, _Numeric):
@@ -107,8 +117,7 @@ class Bins(OneToOneFeatureMixin, _Numeric):
         values = self._read(X, reset=False)
         bins = np.empty_like(values)
         for position, edges in enumerate(self.edges_):
-            column = values[:, position]
-            bins[:, position] = np.where(np.isnan(column), np.nan, np.searchsorted(edges, column, side="right"))
+            bins[:, position] = bin_of(values[:, position], edges)
         return bins
 
     def _edges_of(self, column: FloatArray) -> FloatArray:

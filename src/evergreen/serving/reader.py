@@ -1,0 +1,238 @@
+"""Rows of a request against the columns of a model: a compiled check that almost all pass, an exact one that explains.
+
+The compiled check refuses some that are right, such as a category written as 3.0. It never accepts what the exact one
+would refuse or read differently, so that only speed depends on which of them reads a row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from evergreen.serving.handles import Column, Problem, Row
+from evergreen.serving.values import LONGEST, Refusal, null_numbers, null_of, read_id, read_value
+
+MOST_PROBLEMS = 20
+"""How many problems are told at once."""
+
+LISTS = ("rows", "dataframe_records", "instances")
+"""Under which keys a request may have its rows."""
+
+_SHOWN = 60
+# Of 64 bits; float64 holds it exactly.
+_WHOLE = 2.0**63
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Valid rows, with the caller's own name of each (None where it gave none).
+
+    `single` is True where the request was one bare row, and not a list of rows.
+    """
+
+    rows: list[Row]
+    ids: list[str | None]
+    single: bool = False
+
+
+class _NotSo(Exception):  # noqa: N818 - no error: the exact check reads on
+    """The compiled check does not say; the exact one must."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads requests of one model. Build it with `build_reader`; it keeps no state, so that threads may share it."""
+
+    columns: tuple[Column, ...]
+    id_column: str | None = None
+    ignore_extra: bool = False
+    struct: Any = field(kw_only=True)
+    decoders: "Mapping[str, msgspec.json.Decoder[Any]]" = field(kw_only=True)
+    finish: "Callable[[Any], tuple[Row, str | None]]" = field(kw_only=True)
+
+    def exact(self) -> "Reader":
+        """The same without the compiled check, for values that only the exact one judges."""
+        return replace(self, struct=None)
+
+    def finish_all(self, structs: Sequence[msgspec.Struct], single: bool = False) -> "Rows | None":
+        """Rows of what msgspec accepted; None where a value needs the exact check."""
+        finish = self.finish
+        try:
+            rows, ids = zip(*[finish(struct) for struct in structs], strict=True) if structs else ((), ())
+        except _NotSo:
+            return None
+        return Rows(list(rows), list(ids), single)
+
+    def read_records(self, records: Sequence[Any], single: bool = False) -> "Rows | tuple[Problem, ...]":
+        """Decoded objects as rows, or all that is wrong with them, up to MOST_PROBLEMS."""
+        rows: list[Row] = []
+        ids: list[str | None] = []
+        problems: list[Problem] = []
+        for position, record in enumerate(records):
+            row, name, found = self._read_record(record, position)
+            rows.append(row)
+            ids.append(name)
+            problems += found
+            if len(problems) >= MOST_PROBLEMS:
+                return tuple(problems[:MOST_PROBLEMS])
+        return tuple(problems) if problems else Rows(rows, ids, single)
+
+    def _read_record(self, record: Any, position: int) -> tuple[Row, str | None, list[Problem]]:
+        if not isinstance(record, Mapping):
+            return (), None, [Problem("type", "is no object of fields and values", row=position)]
+        problems = [] if self.ignore_extra else self._extra(record, position)
+        values = []
+        for column in self.columns:
+            if column.name in record:
+                value = read_value(column, record[column.name])
+            else:
+                value = Refusal("missing", "is missing; write null where the value is not known")
+            if isinstance(value, Refusal):
+                problems.append(Problem(value.rule, value.why, _printable(column.name), position))
+            values.append(value)
+        name = read_id(record.get(self.id_column)) if self.id_column is not None else None
+        if isinstance(name, Refusal):
+            problems.append(Problem(name.rule, name.why, self.id_column, position))
+            name = None
+        return tuple(values), name, problems
+
+    def _extra(self, record: Mapping[str, Any], position: int) -> list[Problem]:
+        known = {column.name for column in self.columns} | {self.id_column}
+        extra = [name for name in record if name not in known][:MOST_PROBLEMS]
+        return [Problem("extra", "is no input of the model", _printable(name), position) for name in extra]
+
+
+def build_reader(columns: Sequence[Column], id_column: str | None = None, *, ignore_extra: bool = False) -> Reader:
+    """Compile the check of the columns. `id_column` is a field that a row may have beside them.
+
+    Fields that are no inputs are refused, or passed over with `ignore_extra`.
+    """
+    columns = tuple(columns)
+    given = id_column is not None and all(column.name != id_column for column in columns)
+    fields: list[Any] = [(f"f{i}", _field_type(column)) for i, column in enumerate(columns)]
+    names = {f"f{i}": column.name for i, column in enumerate(columns)}
+    if given:
+        fields.append(("name", str | int | None, None))
+        names["name"] = str(id_column)
+    struct = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=not ignore_extra, gc=False)
+    decoders = {key: _list_decoder(struct, key) for key in LISTS} | {"": msgspec.json.Decoder(struct)}
+    finish = _finisher(columns, id_column, given)
+    return Reader(columns, id_column, ignore_extra, struct=struct, decoders=decoders, finish=finish)
+
+
+def _list_decoder(struct: Any, key: str) -> "msgspec.json.Decoder[Any]":
+    """Of an object that holds nothing but rows, under this key."""
+    rows = [("rows", list[struct])]
+    return msgspec.json.Decoder(msgspec.defstruct("Body", rows, rename={"rows": key}, forbid_unknown_fields=True))
+
+
+def _field_type(column: Column) -> Any:
+    """What msgspec checks of a column by itself: nothing wider than the exact check."""
+    kind: Any
+    if column.type in ("integer", "number"):
+        bounds = {"ge": column.min, "le": column.max}
+        kind = Annotated[float, msgspec.Meta(**{name: float(b) for name, b in bounds.items() if b is not None})]
+    elif column.type == "boolean":
+        kind = bool
+    elif column.type == "datetime":
+        kind = Annotated[str, msgspec.Meta(max_length=LONGEST["datetime"])]
+    elif _listed(column):
+        kind = Literal[tuple(_listed(column))]
+    else:
+        kind = Annotated[str, msgspec.Meta(max_length=LONGEST[column.type])] | int
+    return kind | None if column.nullable else kind
+
+
+def _listed(column: Column) -> list[str]:
+    """The only texts that a column may have, as they are written in full; empty where others may come."""
+    if column.allowed is None or not column.strict:
+        return []
+    return [label for label in column.allowed if label == label.strip() and label not in column.nulls]
+
+
+def _finisher(
+    columns: tuple[Column, ...], id_column: str | None, given: bool
+) -> "Callable[[Any], tuple[Row, str | None]]":
+    """From what msgspec accepted to a canonical row: nulls, and what no type can say."""
+    nulls = tuple(null_of(column) for column in columns)
+    changes = [(i, change) for i, column in enumerate(columns) if (change := _change(column)) is not None]
+    names = [column.name for column in columns]
+    place = names.index(id_column) if id_column is not None and not given else None
+    astuple = msgspec.structs.astuple
+
+    def finish(struct: Any) -> tuple[Row, str | None]:
+        values = astuple(struct)
+        name = None
+        if given:
+            name, values = values[-1], values[:-1]
+        elif place is not None:
+            name = values[place]
+        if None in values:
+            values = tuple([null if value is None else value for value, null in zip(values, nulls, strict=True)])
+        if changes:
+            row = list(values)
+            for position, change in changes:
+                row[position] = change(row[position])
+            values = tuple(row)
+        return values, None if name is None else _id(name)
+
+    return finish
+
+
+def _id(value: Any) -> str | None:
+    name = read_id(value)
+    if isinstance(name, Refusal):
+        raise _NotSo
+    return name
+
+
+def _change(column: Column) -> Callable[[Any], Any] | None:
+    """What is left to do with a value that msgspec accepted, nulls being canonical; None where nothing is."""
+    numeric = column.type in ("integer", "number")
+    if numeric and null_numbers(column):
+        return partial(_exactly, column)
+    if column.type == "boolean":
+        return float
+    if column.type == "integer":
+        return _whole
+    if column.type == "number" or _listed(column):
+        return None
+    if column.type == "datetime" or (column.allowed is not None and column.strict):
+        return partial(_exactly, column)
+    return partial(_clean, frozenset(column.nulls), column.nullable)
+
+
+def _exactly(column: Column, value: Any) -> Any:
+    if value is None or value != value:  # noqa: PLR0124 - a NaN, which is null
+        return value
+    read = read_value(column, value)
+    if isinstance(read, Refusal):
+        raise _NotSo
+    return read
+
+
+def _whole(value: float) -> float:
+    # Only a NaN, which is null, is not equal to itself.
+    if value == value and not (value.is_integer() and -_WHOLE < value < _WHOLE):  # noqa: PLR0124
+        raise _NotSo
+    return value
+
+
+def _clean(nulls: frozenset[str], nullable: bool, value: Any) -> str | None:
+    if value is None:
+        return None
+    text = str(value).strip()
+    if text in nulls:
+        if nullable:
+            return None
+        raise _NotSo
+    if "\0" in text or (value.__class__ is int and not -_WHOLE < value < _WHOLE):
+        raise _NotSo
+    return text
+
+
+def _printable(name: Any) -> str:
+    text = str(name)[:_SHOWN]
+    return "".join(c if c.isprintable() else "?" for c in text)
