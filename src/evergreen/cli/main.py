@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli import affected, alerting, deployment, doctor, keeping, machine, people, prune, reproduce, scoring
+from evergreen.cli import (
+    affected,
+    alerting,
+    deployment,
+    doctor,
+    keeping,
+    machine,
+    people,
+    prune,
+    reproduce,
+    scoring,
+    serving,
+)
 from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
 from evergreen.gate.decision import Reason
@@ -131,7 +143,7 @@ def init(
     typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
 
 
-for module in (people, machine, deployment, alerting, doctor, keeping, prune, reproduce, affected, scoring):
+for module in (people, machine, deployment, alerting, doctor, keeping, prune, reproduce, affected, scoring, serving):
     module.add_commands(app)
 
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from evergreen.errors import UnavailableError
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Column, Feedback, Problem
-from evergreen.serving.refused import Refused, invalid, malformed
+from evergreen.serving.refused import Refused, invalid, malformed, not_kept
 from evergreen.serving.values import Refusal, read_id, read_value
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
@@ -49,7 +50,10 @@ class Listener:
         items, single = _items(ask.body)
         feedback = self._read(name, items)
         loop = asyncio.get_running_loop()
-        outcomes = await loop.run_in_executor(self.executor, self.labels.write_feedback, feedback)
+        try:
+            outcomes = await loop.run_in_executor(self.executor, self.labels.write_feedback, feedback)
+        except UnavailableError as error:
+            raise not_kept("the label") from error
         told = [_told(each, str(outcome)) for each, outcome in zip(feedback, outcomes, strict=True)]
         said = told[0] if single else {"feedback": told}
         return Reply(msgspec.json.encode({"request_id": ask.id, **said}), model=feedback[0].model)

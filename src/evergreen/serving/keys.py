@@ -1,6 +1,7 @@
 """Who may ask: API keys, of which only the hashes are kept anywhere."""
 
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,15 @@ def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
     """A new key: the text for its owner, who alone will know it, and what is kept of it."""
     text = _PREFIX + secrets.token_urlsafe(32)
     return text, Key(name, frozenset(scopes), _digest(text.encode()))
+
+
+def add_line(file: Path, key: Key) -> None:
+    """Add a key to a file that only its owner may read. Raises UserError where that cannot be written."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as opened:
+            opened.write(f"{key.line}\n")
+    except OSError as error:
+        raise UserError(f"{file}: the key cannot be added ({error.strerror})") from None
 
 
 def parse_keys(text: str, where: str) -> tuple[Key, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import Protocol
 
+from evergreen.errors import UnavailableError
 from evergreen.serving import answers as forms
 from evergreen.serving.answers import ARROW, PARQUET, Occasion, predictions_of
 from evergreen.serving.batch import Lane
@@ -17,7 +18,7 @@ from evergreen.serving.handles import Answers, Prediction, Problem, ServedModel
 from evergreen.serving.limits import Limits
 from evergreen.serving.metrics import Tally
 from evergreen.serving.reader import Reader, Rows, build_reader
-from evergreen.serving.refused import Refused, busy, invalid, malformed
+from evergreen.serving.refused import Refused, busy, invalid, malformed, not_kept
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
@@ -32,12 +33,15 @@ _READERS = 8
 
 
 class Sink(Protocol):
-    """Where predictions are captured."""
+    """Where predictions are captured; evergreen.serving.capture.Capture is."""
 
-    def put(self, predictions: list[Prediction]) -> None:
+    def is_durable(self, model: str) -> bool:
+        """True where answers of the model wait until they are kept."""
+
+    def put(self, predictions: Sequence[Prediction]) -> None:
         """Take them, without waiting for anything."""
 
-    async def durable(self, predictions: list[Prediction]) -> None:
+    async def durable(self, predictions: Sequence[Prediction]) -> None:
         """Take them, and return when they are kept."""
 
 
@@ -45,7 +49,7 @@ class Sink(Protocol):
 class Kitchen:
     """What predictions are made with: who answers, where rows wait, and where the answers go.
 
-    `batches` runs large requests one after another; `durable` answers only what is kept.
+    `batches` runs large requests one after another.
     """
 
     desk: Desk
@@ -55,7 +59,6 @@ class Kitchen:
     clock: Callable[[], datetime]
     tally: Tally
     sink: Sink | None = None
-    durable: bool = False
 
 
 @dataclass
@@ -85,14 +88,14 @@ class Predictor:
             kind = JSON
         order = _Order(model, self._reader(model), ask, decode, encode)
         predictions, body = await self._make(order)
-        await self._keep(predictions)
+        await self._keep(model.model, predictions)
         self.kitchen.tally.rows[model.model, model.version] += len(predictions)
         version = (b"x-evergreen-model-version", b"%d" % model.version)
         return Reply(body, content_type=kind, headers=(version,), model=model.model)
 
     async def _make(self, order: "_Order") -> tuple[list[Prediction], bytes]:
         kitchen = self.kitchen
-        if len(order.ask.body) >= _LARGE_BYTES or (order.decode is not decode_records and order.table):
+        if len(order.ask.body) >= _LARGE_BYTES or order.table:
             return await self._apart(lambda: order.make(order.read(kitchen.limits), kitchen.clock))
         asked = order.read(kitchen.limits)
         if len(asked.rows) > kitchen.limits.single_rows:
@@ -110,14 +113,17 @@ class Predictor:
         finally:
             self._batches -= 1
 
-    async def _keep(self, predictions: list[Prediction]) -> None:
+    async def _keep(self, model: str, predictions: list[Prediction]) -> None:
         sink = self.kitchen.sink
         if sink is None:
             return
-        if self.kitchen.durable:
-            await sink.durable(predictions)
-        else:
+        if not sink.is_durable(model):
             sink.put(predictions)
+            return
+        try:
+            await sink.durable(predictions)
+        except UnavailableError as error:
+            raise not_kept("the prediction") from error
 
     def _served(self, name: str) -> ServedModel:
         desk = self.kitchen.desk

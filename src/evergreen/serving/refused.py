@@ -55,5 +55,10 @@ def busy(what: str) -> Refused:
     return Refused(503, "busy", f"{what}; ask again in a second", headers=((b"retry-after", b"1"),))
 
 
+def not_kept(what: str) -> Refused:
+    """The store does not take what has to be in it before anybody is answered."""
+    return Refused(503, "not_kept", f"{what} cannot be kept now; ask again", headers=((b"retry-after", b"5"),))
+
+
 def _shown(problem: Problem) -> dict[str, Any]:
     return {"field": problem.field, "row": problem.row, "rule": problem.rule, "why": problem.why}

@@ -26,8 +26,7 @@ class Outside:
     """What an application is built on, and does not own.
 
     `clock` says the time (aware, UTC), `ids` names requests. Without `capture` nothing is recorded, and without
-    `labels` no feedback is taken. `following` says of each model how following the registry goes. With `durable` every
-    answer waits until it is committed, whatever the specs say.
+    `labels` no feedback is taken. `following` says of each model how following the registry goes.
     """
 
     desk: Desk
@@ -38,7 +37,6 @@ class Outside:
     keys: Keys = field(default_factory=Keys)
     limits: Limits = field(default_factory=Limits)
     following: Mapping[str, Follows] = field(default_factory=dict)
-    durable: bool = False
 
 
 def build_app(outside: Outside, version: str = "") -> Application:
@@ -59,7 +57,7 @@ def _kitchen(outside: Outside, tally: Tally) -> Kitchen:
     # Slow models and large requests do not wait for each other.
     calls, batches = (ThreadPoolExecutor(1, name) for name in ("evergreen-calls", "evergreen-batches"))
     lane = Lane(calls, limits.call_rows, limits.queue_rows, tally.call)
-    return Kitchen(outside.desk, lane, batches, limits, outside.clock, tally, outside.capture, outside.durable)
+    return Kitchen(outside.desk, lane, batches, limits, outside.clock, tally, outside.capture)
 
 
 def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:

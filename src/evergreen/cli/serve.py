@@ -1,0 +1,185 @@
+"""What `evergreen serve` puts together, and how that ends."""
+
+import gc
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from evergreen.cli.forked import run_forked
+from evergreen.cli.launch import environment
+from evergreen.errors import UnavailableError, UserError
+from evergreen.serving.cache import SPEC, Kept
+from evergreen.serving.capture import Capture
+from evergreen.serving.desk import Desk
+from evergreen.serving.document import row_example
+from evergreen.serving.fetch import fetch_apart
+from evergreen.serving.follow import Follower
+from evergreen.serving.handles import ServedModel
+from evergreen.serving.ids import Ids
+from evergreen.serving.kept import kept_of
+from evergreen.serving.keys import Keys, Scope
+from evergreen.serving.limits import Limits
+from evergreen.serving.load import load_served
+from evergreen.serving.security import require_safe_host
+from evergreen.serving.server import open_socket, run_server
+from evergreen.serving.service import Outside, build_app
+from evergreen.settings import Settings
+from evergreen.spec import load_spec
+from evergreen.stages.open import find_model
+from evergreen.store.ledger import Ledger
+from evergreen.store.traffic import Traffic
+from evergreen.store.traffic_writer import TrafficWriter
+
+log = logging.getLogger("evergreen.serve")
+
+GRACE_SECONDS = 30.0
+FLUSH_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line says."""
+
+    models: tuple[str, ...]
+    host: str
+    port: int
+    workers: int = 1
+    durable: bool = False
+    keys: Path | None = None
+    rate: float | None = None
+
+
+def run(wishes: Wishes, settings: Settings) -> None:
+    """Serve until told to stop. Raises EvergreenError where nothing can be served, UserError for an unsafe address."""
+    keys = Keys.from_environment(os.environ, wishes.keys)
+    require_safe_host(wishes.host, keys)
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO)
+    with environment(settings), open_socket(wishes.host, wishes.port) as listening:
+        _prepare(settings)
+        work = _plan(wishes, settings, keys)
+        for follower in work.followers.values():
+            follower.start()
+        _greet(work, listening)
+        if wishes.workers == 1:
+            work.serve(listening)
+        else:
+            run_forked(wishes.workers, lambda: work.serve(listening))
+
+
+def parse_scopes(names: Sequence[str]) -> list[Scope]:
+    """Scopes by their names. Raises UserError."""
+    try:
+        return [Scope(name) for name in names]
+    except ValueError:
+        raise UserError(f"there are the scopes {', '.join(Scope)}") from None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a process that serves needs; everything that runs is started by `serve`, so that it may be forked before."""
+
+    desk: Desk
+    followers: Mapping[str, Follower]
+    capture: Capture
+    settings: Settings
+    keys: Keys
+    limits: Limits
+
+    def serve(self, listening: socket.socket) -> None:
+        """Answer until told to stop, and leave nothing behind that was answered and not kept."""
+        clock, stop = _now, threading.Event()
+        outside = Outside(
+            self.desk,
+            clock,
+            Ids(clock(), secrets.token_hex(6)),
+            self.capture,
+            Traffic(self.settings.store_url),
+            self.keys,
+            self.limits,
+            self.followers,
+        )
+        app = build_app(outside, version("evergreen"))
+        for follower in self.followers.values():
+            threading.Thread(target=follower.follow, args=(stop,), name="follow", daemon=True).start()
+        # What is alive now stays alive: no collection looks through it again.
+        gc.collect()
+        gc.freeze()
+        try:
+            run_server(app, listening, GRACE_SECONDS)
+        finally:
+            stop.set()
+            lost = self.capture.close(FLUSH_SECONDS)
+        log.info(
+            "stopped; %s", f"{lost} predictions could not be kept" if lost else "everything that was asked is kept"
+        )
+
+
+def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
+    names = _names(wishes.models, settings)
+    desk, capture = Desk(names), Capture(TrafficWriter(settings.store_url), _now)
+
+    def load(folder: Path, kept: Kept) -> ServedModel:
+        served = load_served(folder, kept)
+        rules = kept_of(load_spec(folder / SPEC))
+        capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable))
+        return served
+
+    followers = {name: Follower(name, settings, desk, load, fetch_apart, _now) for name in names}
+    limits = Limits(per_second=wishes.rate, burst=max(1, int(wishes.rate or 0)))
+    return _Work(desk, followers, capture, settings, keys, limits)
+
+
+def _names(wanted: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """The registered models that are meant; without any, all that have a champion."""
+    if wanted:
+        return tuple(dict.fromkeys(find_model(name, settings) for name in wanted))
+    ledger = Ledger(settings.store_url)
+    names = tuple(name for name in ledger.models() if ledger.history(name))
+    if not names:
+        raise UserError("no model has a champion yet; evergreen run MODEL trains one")
+    return names
+
+
+def _prepare(settings: Settings) -> None:
+    """Bring the store up to date. While it is down, what is in the cache is served all the same."""
+    try:
+        Ledger(settings.store_url).prepare()
+    except UnavailableError as error:
+        log.warning("serve       %s; serving goes on from the cache", error)
+
+
+def _greet(work: _Work, listening: socket.socket) -> None:
+    """Say where it is and how to ask, in lines that can be typed."""
+    host, port = listening.getsockname()[:2]
+    root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    key = " -H 'authorization: Bearer '$KEY" if work.keys.wanted else ""
+    lines = [f"serving on {root}, documents at {root}/docs; Ctrl-C stops it"]
+    for name, place in work.desk.places.items():
+        if (served := place.champion) is not None:
+            lines += [f"{served.title}, engine {served.engine.name}{_because(served)}", _curl(root, name, served, key)]
+    typer.echo("\n".join(lines))
+    sys.stdout.flush()
+
+
+def _because(served: ServedModel) -> str:
+    return f" ({served.engine.why})" if served.engine.why else ""
+
+
+def _curl(root: str, name: str, served: ServedModel, key: str) -> str:
+    body = json.dumps(row_example(served)).replace("'", "'\\''")
+    return f"  curl {root}/models/{name}/predict{key} -H 'content-type: application/json' -d '{body}'"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
