@@ -23,6 +23,7 @@ from tests import servers
 from tests.machine import Machine, running_project
 from tests.postgres import Cluster, postgres
 from tests.project import ADDRESSES, FIRST, SECOND, Project, copy_project, shoppers, tiny_spec
+from tests.succession import live_on
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,22 @@ def project(prepared_project: Project, tmp_path: Path, addresses: Callable[[Proj
 def crowned(crowned_project: Project, tmp_path: Path, addresses: Callable[[Project], None]) -> Project:
     """A project of one's own with champion version 1; the environment points at it."""
     copy = copy_project(crowned_project, tmp_path / "project")
+    addresses(copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def aged_project(crowned_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with six versions: champion 5 after 4, 2 and 1; 3 was rejected and 6 waits for a person."""
+    project = copy_project(crowned_project, tmp_path_factory.mktemp("aged") / "project")
+    live_on(project)
+    return project
+
+
+@pytest.fixture
+def aged(aged_project: Project, tmp_path: Path, addresses: Callable[[Project], None]) -> Project:
+    """A project of one's own with a past (tests.succession); the environment points at it."""
+    copy = copy_project(aged_project, tmp_path / "project")
     addresses(copy)
     return copy
 
