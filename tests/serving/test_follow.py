@@ -1,0 +1,264 @@
+"""Serving follows the champion: fetched once, swapped when another reigns, served on when something is down."""
+
+import shutil
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
+from evergreen.registry.artifact import read_verified
+from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
+from evergreen.serving.fetch import fetch
+from evergreen.serving.follow import Follower
+from evergreen.serving.handles import ServedModel
+from evergreen.stages.rollback import Target, rollback
+from tests.faults.child import smoke_here
+from tests.project import SECOND, copy_project
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def reigned_project(crowned_project, tmp_path_factory):
+    """Version 2 follows version 1."""
+    project = copy_project(crowned_project, tmp_path_factory.mktemp("reigned") / "project")
+    with chdir(project.folder):
+        assert project.run(SECOND).champion == 2
+    return project
+
+
+@pytest.fixture
+def reigned(reigned_project, tmp_path, addresses):
+    project = copy_project(reigned_project, tmp_path / "project")
+    addresses(project)
+    return project
+
+
+class Desk:
+    """Remembers who was put on it."""
+
+    def __init__(self):
+        self.served = []
+
+    def swap(self, model):
+        self.served.append(model.version)
+
+
+class Watch:
+    """A clock that goes only when it is told to."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+def load_verified(folder, kept: Kept):
+    read_verified(folder / MODEL, kept.digest)
+    return ServedModel("tiny", kept.version, kept.digest, "classification", (), engine=None)
+
+
+@pytest.fixture
+def follow():
+    """A follower of a project; `asked` counts how often the registry was asked."""
+
+    def make(project, load=load_verified, fetches=None):
+        asked = []
+
+        def ask(model):
+            asked.append(model)
+            (fetches or (lambda: fetch(model, project.settings, NOW)))()
+
+        follower = Follower(project.model, project.settings, Desk(), load, ask, Watch())
+        follower.asked = asked
+        return follower
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _asked_in_this_process(monkeypatch):
+    """A rollback's smoke test has tests of its own; here a fresh process each time would only take time."""
+    monkeypatch.setattr("evergreen.stages.rollback.smoke_test", smoke_here)
+
+
+def go_back(project, why="it is worse"):
+    return rollback(project.model, Target(), "eva", why, project.settings, datetime.now(UTC))
+
+
+def test_the_champion_is_fetched_once_with_its_spec(crowned, follow):
+    follower = follow(crowned)
+    follower.start()
+    assert follower.desk.served == [1]
+    (folder,) = (Cache(crowned.settings.home, "tiny").folder / "versions").iterdir()
+    assert {path.name for path in folder.iterdir()} == {MODEL, SPEC}
+    assert not follower.look()
+    assert follower.asked == ["tiny"]
+
+
+def test_another_champion_is_swapped_in_at_the_next_look(reigned, follow):
+    follower = follow(reigned)
+    follower.start()
+    assert follower.desk.served == [2]
+    go_back(reigned)
+    assert follower.look()
+    assert follower.desk.served == [2, 1]
+    assert follower.state.swaps == 1
+
+
+def test_it_starts_without_the_registry_from_what_it_kept(crowned, follow):
+    fetch("tiny", crowned.settings, NOW)
+    (crowned.settings.home / "mlflow.db").unlink()
+    follower = follow(crowned)
+    follower.start()
+    assert follower.desk.served == [1]
+    assert follower.asked == []
+
+
+def test_without_registry_and_cache_nothing_starts_and_it_says_why(crowned, follow):
+    def down():
+        raise UnavailableError("MLflow at http://registry does not answer")
+
+    with pytest.raises(EvergreenError, match="does not answer"):
+        follow(crowned, fetches=down).start()
+
+
+def test_what_changed_while_nobody_served_is_seen_by_the_first_look(reigned, follow):
+    fetch("tiny", reigned.settings, NOW)
+    go_back(reigned)
+    follower = follow(reigned)
+    follower.start()
+    assert follower.desk.served == [2]
+    assert follower.look()
+    assert follower.desk.served == [2, 1]
+
+
+def test_a_registry_that_is_down_is_asked_again_in_a_while_and_the_old_one_serves_on(reigned, follow):
+    fetch("tiny", reigned.settings, NOW)
+    down = [True]
+
+    def sometimes():
+        if down:
+            raise UnavailableError("MLflow does not answer")
+        fetch("tiny", reigned.settings, NOW)
+
+    follower = follow(reigned, fetches=sometimes)
+    follower.start()
+    go_back(reigned)
+    assert not follower.look()
+    assert "does not answer" in follower.state.problem
+    assert not follower.look()
+    assert len(follower.asked) == 1, "it is not asked at every look"
+    down.clear()
+    follower.clock.now += timedelta(minutes=1)
+    assert follower.look()
+    assert follower.desk.served == [2, 1]
+    assert follower.state.problem == ""
+
+
+def test_a_store_that_is_down_changes_nothing_and_is_told(crowned, follow):
+    follower = follow(crowned)
+    follower.start()
+    store = crowned.settings.store_file
+    store.rename(store.with_suffix(".away"))
+    store.mkdir()
+    assert not follower.look()
+    assert not follower.state.store_answers
+    store.rmdir()
+    store.with_suffix(".away").rename(store)
+    assert not follower.look()
+    assert follower.state.store_answers
+    assert follower.desk.served == [1]
+
+
+def test_a_version_that_fails_stays_out_and_a_rollback_is_followed_at_once(reigned, follow):
+    go_back(reigned)
+
+    def only_the_first(folder, kept):
+        if kept.version != 1:
+            raise IntegrityError("it answers differently than when it was trained")
+        return load_verified(folder, kept)
+
+    follower = follow(reigned, load=only_the_first)
+    follower.start()
+    rollback("tiny", Target(version=2), "eva", "try again", reigned.settings, datetime.now(UTC))
+    assert not follower.look()
+    assert follower.desk.served == [1]
+    assert follower.state.refused == 2
+    assert "answers differently" in follower.state.problem
+    go_back(reigned, "it does not load")
+    assert not follower.look(), "who serves is champion again"
+    assert follower.desk.served == [1]
+    assert follower.state.refused is None
+    assert follower.state.problem == ""
+
+
+def test_whatever_a_version_raises_keeps_it_out(crowned, follow):
+    def broken(folder, kept):
+        raise ZeroDivisionError
+
+    follower = follow(crowned, load=broken)
+    with pytest.raises(EvergreenError, match="version 1 stays out: ZeroDivisionError"):
+        follower.start()
+    assert not list((Cache(crowned.settings.home, "tiny").folder / "versions").iterdir())
+
+
+def test_files_that_were_changed_in_the_cache_are_fetched_anew(crowned, follow):
+    lineup = fetch("tiny", crowned.settings, NOW)
+    folder = Cache(crowned.settings.home, "tiny").version_folder(lineup.champion.digest)
+    (folder / MODEL / "requirements.txt").write_text("something-else")
+    follower = follow(crowned)
+    follower.start()
+    assert follower.desk.served == [1]
+    assert follower.asked == ["tiny"]
+
+
+def test_an_artifact_that_is_not_the_promoted_one_is_not_kept(crowned):
+    champion = crowned.registry.champion("tiny")
+    (pipeline,) = (crowned.settings.home / "artifacts").rglob("model.skops")
+    pipeline.write_bytes(pipeline.read_bytes() + b" ")
+    with pytest.raises(IntegrityError, match="digest"):
+        fetch("tiny", crowned.settings, NOW)
+    cache = Cache(crowned.settings.home, "tiny")
+    assert cache.lineup() is None
+    assert not cache.version_folder(champion.digest).exists()
+
+
+def test_a_model_without_champion_is_a_clear_error(prepared_project, tmp_path, addresses):
+    project = copy_project(prepared_project, tmp_path / "project")
+    addresses(project)
+    with pytest.raises(UserError, match="has no champion"):
+        fetch("tiny", project.settings, NOW)
+
+
+def test_a_fetch_that_is_cut_short_leaves_nothing_half(tmp_path):
+    cache = Cache(tmp_path, "tiny")
+
+    def cut_short(folder):
+        (folder / "half").write_text("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.keep("digest", cut_short)
+    assert not cache.version_folder("digest").exists()
+    assert cache.keep("digest", lambda folder: (folder / "whole").write_text("")).joinpath("whole").exists()
+
+
+@pytest.mark.parametrize("noted", ["", "{", "[]", '{"champion": null}', '{"champion": {"version": 1}, "fence": 1}'])
+def test_a_note_that_is_not_whole_is_none(tmp_path, noted):
+    cache = Cache(tmp_path, "tiny")
+    cache.folder.mkdir(parents=True)
+    (cache.folder / "lineup.json").write_text(noted)
+    assert cache.lineup() is None
+
+
+def test_only_the_newest_of_those_that_serve_no_more_are_kept(tmp_path):
+    cache = Cache(tmp_path, "tiny")
+    for number in range(6):
+        folder = cache.keep(f"digest-{number}", lambda folder: None)
+        shutil.os.utime(folder, (number, number))
+    cache.clear(Lineup(Kept(1, "digest-0", "run"), 1, NOW))
+    kept = sorted(path.name for path in (cache.folder / "versions").iterdir())
+    assert kept == ["digest-0", "digest-3", "digest-4", "digest-5"]
