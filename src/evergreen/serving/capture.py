@@ -21,7 +21,7 @@ log = logging.getLogger("evergreen.capture")
 class Writer(Protocol):
     """What writes a group; evergreen.store.traffic_writer.TrafficWriter does."""
 
-    def write(self, predictions: Sequence[Prediction], now: datetime) -> object:
+    def write(self, rows: Sequence[Prediction], now: datetime) -> object:
         """Write all of them or none."""
 
     def close(self) -> None:

@@ -17,15 +17,16 @@ MOST_ROWS = 2_000
 SPAN = 3_600_000_000
 """Microseconds that a group lies within: whoever looks for a time has to look this much before it, and no further."""
 
-_SMALL = 400
-_FIRST_BYTE_OF_JSON = b"{"
+# Of a few rows compressing costs more than it saves.
+_SMALL = 2_000
+_BRACE = b"{"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(frozen=True)
 class Group:
-    """Predictions of one version in one role, within an hour. `key` is the first one's id; times in microseconds."""
+    """Predictions of one version in one role, within an hour; times in microseconds."""
 
     model: str
     version: int
@@ -36,7 +37,7 @@ class Group:
     @property
     def key(self) -> str:
         """What tells a group that was written already from one that was not."""
-        return self.predictions[0].id
+        return f"{self.predictions[0].id} {self.role} {self.version}"
 
 
 def split(predictions: Sequence[Prediction]) -> Iterator[Group]:
@@ -75,7 +76,7 @@ def pack(group: Group) -> bytes:
 
 def unpack(content: bytes) -> dict[str, Any]:
     """The columns of `pack`."""
-    return _decode(content if content[:1] == _FIRST_BYTE_OF_JSON else zlib.decompress(content))
+    return _decode(content if content[:1] == _BRACE else zlib.decompress(content))
 
 
 def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
