@@ -58,10 +58,10 @@ def _fast(reader: Reader, body: bytes, key: str) -> Rows | None:
     """Rows by the compiled check alone; None where it refuses, whatever the reason."""
     try:
         # A row of its own may have a field of this name; then the first decoder fails and the second says.
-        if f'"{key}"'.encode() in body[:64]:
+        if key in reader.decoders and f'"{key}"'.encode() in body[:64]:
             structs = reader.decoders[key].decode(body).rows
             return reader.finish_all(structs) if structs else None
-        if key == "rows":
+        if key == "rows" and "" in reader.decoders:
             return reader.finish_all([reader.decoders[""].decode(body)], single=True)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return None
@@ -141,8 +141,9 @@ def _convert(reader: Reader, records: list[dict[str, Any]]) -> Answer:
     """Decoded records by the compiled check where it accepts them."""
     if reader.struct is None:
         return _rows(reader, records)
+    struct: Any = reader.struct
     try:
-        structs = msgspec.convert(records, list[reader.struct])
+        structs = msgspec.convert(records, list[struct])
         rows = reader.finish_all(structs) if structs else None
     except (msgspec.MsgspecError, ValueError, OverflowError):
         rows = None

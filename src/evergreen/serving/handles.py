@@ -65,11 +65,13 @@ class Answers:
 class Engine(Protocol):
     """Whatever turns rows into answers."""
 
-    name: str
-    """`compiled`, or `pipeline` where nothing faster gives the same answers."""
+    @property
+    def name(self) -> str:
+        """`compiled`, or `pipeline` where nothing faster gives the same answers."""
 
-    why: str
-    """Why it is not the faster one; empty where it is."""
+    @property
+    def why(self) -> str:
+        """Why it is not the faster one; empty where it is."""
 
     def answer(self, rows: Sequence[Row]) -> Answers:
         """The answers for valid rows. The answer for a row does not depend on those beside it, to 1e-9."""

@@ -12,12 +12,12 @@ from evergreen.features.categories import category_text
 class Lookup:
     """Values to numbers: `unseen` for one that is not there, `null` for a missing one."""
 
-    table: Mapping[Any, float]
-    unseen: float
-    null: float
+    table: Mapping[Any, Any]
+    unseen: Any
+    null: Any
     numbers: bool
 
-    def read(self, values: Sequence[Any]) -> list[float]:
+    def read(self, values: Sequence[Any]) -> list[Any]:
         """One number a value."""
         get, unseen, null = self.table.get, self.unseen, self.null
         if self.numbers:
@@ -26,7 +26,7 @@ class Lookup:
         return [get(value, unseen) for value in values]
 
 
-def lookup_of(codes: Mapping[str, float], unseen: float, null: float, *, numbers: bool) -> Lookup:
+def lookup_of(codes: Mapping[str, Any], unseen: Any, null: Any, *, numbers: bool) -> Lookup:
     """The lookup of texts, or of the numbers that are written as those texts.
 
     >>> lookup_of({"3": 0, "x": 1}, -1, 7, numbers=True).read([3.0, 4.0, float("nan")])

@@ -46,7 +46,7 @@ def _compiled(compiler: "Callable[[Any, Encoder], Predict]", estimator: Any, enc
 def _itself(estimator: Any) -> Predict:
     from evergreen.evaluation.predict import ask
 
-    def predict(matrix: Matrix) -> Answers:
+    def predict(matrix: Any) -> Answers:
         given = ask(estimator, matrix)
         return Answers(list(map(_plain, given.predicted)), given.probabilities, given.classes)
 

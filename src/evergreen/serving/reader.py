@@ -54,7 +54,7 @@ class Reader:
 
     def exact(self) -> "Reader":
         """The same without the compiled check, for values that only the exact one judges."""
-        return replace(self, struct=None)
+        return replace(self, struct=None, decoders={})
 
     def finish_all(self, structs: Sequence[msgspec.Struct], single: bool = False) -> "Rows | None":
         """Rows of what msgspec accepted; None where a value needs the exact check."""
@@ -132,8 +132,7 @@ def _field_type(column: Column) -> Any:
     """What msgspec checks of a column by itself: nothing wider than the exact check."""
     kind: Any
     if column.type in ("integer", "number"):
-        bounds = {"ge": column.min, "le": column.max}
-        kind = Annotated[float, msgspec.Meta(**{name: float(b) for name, b in bounds.items() if b is not None})]
+        kind = Annotated[float, msgspec.Meta(ge=column.min, le=column.max)]
     elif column.type == "boolean":
         kind = bool
     elif column.type == "datetime":

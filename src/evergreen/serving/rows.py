@@ -36,7 +36,11 @@ def row_to_json(columns: Sequence[Column], row: Row) -> dict[str, Any]:
     >>> row_to_json((Column("n", "integer"), Column("at", "datetime")), (3.0, 0))
     {'n': 3, 'at': '1970-01-01T00:00:00Z'}
     """
-    return {column.name: _plain(column, value) for column, value in zip(columns, row, strict=True)}
+    # Nearly all are texts, or numbers that are not NaN, which alone is not equal to itself.
+    return {
+        c.name: v if v.__class__ is str or (c.type == "number" and v == v) else _plain(c, v)  # noqa: PLR0124
+        for c, v in zip(columns, row, strict=True)
+    }
 
 
 def row_from_json(columns: Sequence[Column], inputs: Mapping[str, Any]) -> Row:
