@@ -17,7 +17,7 @@ def show_attention(console: Console, specs: Sequence[ModelSpec], ledger: Ledger,
     """Print what waits for a person and what a person should know; nothing where there is nothing."""
     pins = {spec.model: Pins(settings.store_url).pinned(spec.model) for spec in specs}
     lines = [line for s in specs for line in (*_waiting(s, ledger, pins[s.model]), *_pinned(pins[s.model]))]
-    for line in (*lines, *_strangers([spec.model for spec in specs], ledger, settings)):
+    for line in (*lines, *_strangers(specs, ledger, settings)):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -48,8 +48,8 @@ def _pinned(pin: Pin | None) -> Iterator[str]:
         yield f"  evergreen unpin {pin.model} --why …"
 
 
-def _strangers(models: Sequence[str], ledger: Ledger, settings: Settings) -> Iterator[str]:
-    crowned = [model for model in models if ledger.history(model)]
+def _strangers(specs: Sequence[ModelSpec], ledger: Ledger, settings: Settings) -> Iterator[str]:
+    crowned = {spec.model: spec.promotion.moved_by_hand for spec in specs if ledger.history(spec.model)}
     file = settings.tracking_file
     # Looking must not create a database.
     if not crowned or (file is not None and not file.exists()):
@@ -59,7 +59,7 @@ def _strangers(models: Sequence[str], ledger: Ledger, settings: Settings) -> Ite
 
     registry = registry_of(settings)
     try:
-        odd = [stranger for model in crowned if (stranger := find_stranger(ledger, registry, model))]
+        odd = [odd for model in crowned if (odd := find_stranger(ledger, registry, model, crowned[model]))]
     except EvergreenError as error:
         yield f"\n[red]whether the registry agrees with the ledger is not known[/]: {escape(str(error))}"
         return

@@ -33,7 +33,13 @@ def _promoted(fact: Fact) -> Words:
 
 def _rejected(fact: Fact) -> Words:
     cause, by = fact.payload.get("cause"), fact.payload.get("by")
-    who = {"approval": f"{by} rejected a new model", "timeout": "a new model was rejected, as nobody answered in time"}
+    who = {
+        "approval": f"{by} rejected a new model",
+        "timeout": "a new model was rejected, as nobody answered in time",
+        "canary": "a new model was rejected, as it did not stand its canary",
+    }
+    if any("canary" in str(reason) for reason in fact.payload.get("reasons") or ()):
+        who["timeout"] = "a new model was rejected, as its canary came to no verdict in time"
     stays = _stays(fact)
     todo = "" if cause == "approval" else f"Which checks failed: evergreen history {_spec(fact)}"
     return f"{who.get(str(cause), 'a new model was rejected')}; {stays}", [*_why(fact), _origin(fact), todo]
@@ -48,6 +54,14 @@ def _held(fact: Fact) -> Words:
             f"Without an answer by {moment(until)} it is rejected." if until else "",
         ]
         return "a new model waits for your decision", [*_why(fact), f"Meanwhile {_stays(fact)}.", *commands]
+    if answer == "tried":
+        late = "is rejected" if fact.payload.get("on_timeout") == "reject" else "is left to you"
+        return "a new model is tried on real requests", [
+            *_why(fact),
+            f"Meanwhile {_stays(fact)}. Without a verdict by {moment(until)} the new model {late}." if until else "",
+            f"How it does: evergreen canary {_spec(fact)}",
+            f"To end it now: evergreen reject {number} --why '…', or evergreen approve {number} --why '…'",
+        ]
     if answer == "answered":
         return "a new model was held, and has been answered since", [*_why(fact), _origin(fact)]
     todo = f"Nothing was promoted. Put right what is named, then: evergreen run {_spec(fact)}"
@@ -70,6 +84,17 @@ def _rolled_back(fact: Fact) -> Words:
         *_why(fact),
         f"What happened: evergreen history {_spec(fact)}",
     ]
+
+
+def _alias_moved(fact: Fact) -> Words:
+    ends = {
+        "adoption": (f"{_version(fact)} is champion now", f"To undo it: evergreen rollback {_spec(fact)} --why '…'"),
+        "restoration": (f"{_version(fact)} is champion again", f"What happened: evergreen history {_spec(fact)}"),
+    }
+    known = fact.payload.get("champion_before")
+    back = f"To put {_named(known) if known else 'it'} back: evergreen rollback {_spec(fact)} --why '…'"
+    end, todo = ends.get(str(fact.payload.get("cause")), ("nothing was done about it", back))
+    return f"somebody moved alias champion by hand; {end}", [*_why(fact), todo]
 
 
 def _drift(fact: Fact) -> Words:
@@ -100,6 +125,7 @@ _WORDS: dict[FactKind, Callable[[Fact], Words]] = {
     FactKind.HELD: _held,
     FactKind.FAILED: _failed,
     FactKind.ROLLED_BACK: _rolled_back,
+    FactKind.ALIAS_MOVED: _alias_moved,
     FactKind.DRIFT: _drift,
     FactKind.SILENCE: _silence,
 }

@@ -14,6 +14,7 @@ from evergreen.registry.deletion import is_held
 from evergreen.registry.handles import Champion
 from evergreen.registry.versions import CHALLENGER, CHAMPION, PREVIOUS
 from evergreen.settings import Settings
+from evergreen.stages.moved import policy_of
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.settle import find_stranger
 from evergreen.store.entry import Crown, Intention, LedgerEntry
@@ -112,7 +113,8 @@ def find_problems(records: Records) -> Iterator[Problem]:
 
 def _aliases(records: Records) -> Iterator[Problem]:
     settings, model = records.settings, records.model
-    if stranger := find_stranger(Ledger(settings.store_url), registry_of(settings), model):
+    policy = policy_of(model, settings)
+    if stranger := find_stranger(Ledger(settings.store_url), registry_of(settings), model, policy):
         what, _, do = stranger.partition("; ")
         yield Problem(model, what, do)
     previous = records.aliases.get(PREVIOUS)

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from evergreen.errors import IntegrityError, SpecError
+from evergreen.registry.complete import reading
 from evergreen.registry.handles import Champion
 from evergreen.registry.reference import fetch_reference
 from evergreen.registry.tracking import Tracking
@@ -27,44 +28,55 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
     tracking, ledger = connect(settings)
     registry = registry_of(settings)
     if not request.dry_run:
-        for line in settle(ledger, registry, spec.model, now):
+        for line in settle(ledger, registry, spec.model, now, policy=spec.promotion.moved_by_hand):
             log.warning("reconcile   %s", line)
-    elif stranger := find_stranger(ledger, registry, spec.model):
+    elif stranger := find_stranger(ledger, registry, spec.model, spec.promotion.moved_by_hand):
         log.warning("reconcile   %s", stranger)
-    # Before the champion: what is crowned in between makes the fence too low, and the promotion stale.
-    fence = ledger.fence(spec.model)
-    champion = registry.champion(spec.model)
-    _require_known(champion, spec.model, ledger)
+    champion, fence = read_champion(spec.model, ledger, registry)
     if champion is not None:
-        champion = fetch_reference(tracking, champion, settings.home / "champions")
+        with reading(tracking, champion):
+            champion = fetch_reference(tracking, champion, settings.home / "champions")
     known = f"champion is version {champion.version}" if champion else "no champion yet"
     log.info("open        %s as of %s, %s", spec.model, f"{request.as_of:%Y-%m-%d %H:%M}", known)
     return Run(request, spec, champion, origin, fence)
 
 
-def _require_known(champion: Champion | None, model: str, ledger: Ledger) -> None:
-    """Raise IntegrityError unless the champion is one that the ledger speaks of, with the artifact that it names.
+def read_champion(model: str, ledger: Ledger, registry: Registry) -> tuple[Champion | None, int]:
+    """The champion, and the number of its reign.
+
+    Raises IntegrityError unless it is one that the ledger speaks of, with the artifact that it names.
+    """
+    # Before the champion: what is crowned in between makes the fence too low, and the promotion stale.
+    fence, champion = ledger.fence(model), registry.champion(model)
+    if not _why_unknown(champion, model, ledger):
+        return champion, fence
+    # Somebody may have promoted between the reads, which nobody does while the turn is ours.
+    with registry.turn(model):
+        fence, champion = ledger.fence(model), registry.champion(model)
+        if problem := _why_unknown(champion, model, ledger):
+            raise IntegrityError(problem)
+    return champion, fence
+
+
+def _why_unknown(champion: Champion | None, model: str, ledger: Ledger) -> str:
+    """What keeps anybody from being measured against this champion; empty where nothing does.
 
     An alias that somebody deleted is not "no champion": the next model would be promoted without being compared.
     """
     if champion is None:
-        if crowns := ledger.history(model):
-            raise IntegrityError(
-                f"alias champion of {model} is gone, but the ledger knows of version {crowns[-1].version}; "
-                f"evergreen rollback {model} --why … puts it back"
-            )
-        return
-    known = next((e.model_digest for e in ledger.about(model, champion.version) if e.model_digest), None)
-    if known is None and ledger.entries(model, 1):
-        raise IntegrityError(
-            f"version {champion.version} of {model} is champion in MLflow, and no decision speaks of it; "
-            f"evergreen rollback {model} --why … goes back to the ledger's champion"
-        )
-    if known is not None and known != champion.digest:
-        raise IntegrityError(
-            f"version {champion.version} of {model} names another artifact than the ledger does; it is not loaded. "
-            f"evergreen audit {model} says more"
-        )
+        crowns = ledger.history(model)
+        known = f"the ledger knows of version {crowns[-1].version}" if crowns else ""
+        back = f"evergreen rollback {model} --why … puts it back"
+        return known and f"alias champion of {model} is gone, but {known}; {back}"
+    digest = next((e.model_digest for e in ledger.about(model, champion.version) if e.model_digest), None)
+    name = f"version {champion.version} of {model}"
+    if digest is None and ledger.entries(model, 1):
+        back = f"evergreen rollback {model} --why … goes back to the ledger's champion"
+        return f"{name} is champion in MLflow, and no decision speaks of it; {back}"
+    if digest is not None and digest != champion.digest:
+        more = f"evergreen audit {model} says more"
+        return f"{name} names another artifact than the ledger does; it is not loaded. {more}"
+    return ""
 
 
 def read_spec(name: str, settings: Settings) -> ModelSpec:

@@ -6,36 +6,42 @@ from evergreen.gate.decision import DecisionKind
 from evergreen.registry.handles import Champion
 from evergreen.registry.provenance import TRAINING_KEY
 from evergreen.registry.versions import CHALLENGER, Registry
+from evergreen.spec.model import MovedByHand
+from evergreen.stages.moved import find_move, next_step
+from evergreen.stages.moved_answer import answer_move
 from evergreen.store.ledger import Ledger
 from evergreen.store.reconcile import Promoter, reconcile
 
 _RECENT = 200
 
 
-def settle(ledger: Ledger, registry: Registry, model: str, now: datetime, *, alone: bool = True) -> list[str]:
-    """Finish or withdraw what was cut short; one line on each, and on a champion that the ledger cannot explain.
+def settle(
+    ledger: Ledger,
+    registry: Registry,
+    model: str,
+    now: datetime,
+    *,
+    alone: bool = True,
+    policy: MovedByHand = "report",
+) -> list[str]:
+    """Finish or withdraw what was cut short, and do about an alias that somebody moved by hand what the policy says.
 
-    Who does not have the model's turn is not `alone`: alias `challenger` may be that of a run at work, and stays.
+    One line on each. Who does not have the model's turn is not `alone`: alias `challenger` may be that of a run at
+    work, and stays; a champion that the ledger cannot explain is only told of.
     """
     lines = reconcile(ledger, registry, model, now)
-    if alone:
-        lines += _release_challenger(ledger, registry, model)
-    return [*lines, *filter(None, [find_stranger(ledger, registry, model)])]
+    if not alone:
+        return [*lines, *filter(None, [find_stranger(ledger, registry, model)])]
+    lines += _release_challenger(ledger, registry, model)
+    if move := find_move(ledger, registry, model):
+        lines.append(answer_move(move, policy, ledger, registry, now))
+    return lines
 
 
-def find_stranger(ledger: Ledger, registry: Promoter, model: str) -> str:
-    """What is odd about the alias `champion`: it is not where the ledger's last promotion put it. Empty where it is.
-
-    A promotion that is not finished explains an alias on its version, too.
-    """
-    crowns, alias = ledger.history(model), registry.champion_version(model)
-    known = crowns[-1].version if crowns else None
-    if alias == known or alias in [entry.champion_after for entry in ledger.unfinished(model)]:
-        return ""
-    says = f"version {known}" if known else "no champion"
-    found = f"points at version {alias}" if alias else "is gone"
-    do = f"evergreen rollback {model} --why … puts it back" if known else "remove it in MLflow to begin anew"
-    return f"alias champion of {model} {found}, but the ledger knows of {says}: somebody moved it by hand; {do}"
+def find_stranger(ledger: Ledger, registry: Promoter, model: str, policy: MovedByHand = "report") -> str:
+    """What is odd about the alias `champion`, and what is done about it; empty where the ledger explains it."""
+    move = find_move(ledger, registry, model)
+    return "" if move is None else f"{move}; {next_step(move, policy)}"
 
 
 def _release_challenger(ledger: Ledger, registry: Registry, model: str) -> list[str]:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from evergreen.settings import Settings
+from evergreen.stages.moved import policy_of
 from evergreen.stages.open import connect, registry_of
 from evergreen.stages.settle import settle
 from evergreen.stages.turn import TIDYING
@@ -21,7 +22,8 @@ def tidy(model: str, settings: Settings, now: datetime) -> list[str]:
     tracking, ledger = connect(settings)
     try:
         with take_turn(settings.store_url, model, TIDYING, now):
-            lines = settle(ledger, registry_of(settings), model, now)
+            policy = policy_of(model, settings)
+            lines = settle(ledger, registry_of(settings), model, now, policy=policy)
             for run_id in tracking.running(model, dry_since=now - _DRY_RUN):
                 tracking.finish(run_id, "KILLED")
                 lines.append(f"MLflow run {run_id} of {model} is closed: nobody was working on it any more")

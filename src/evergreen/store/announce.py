@@ -8,6 +8,11 @@ from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.facts import Fact, FactKind
 
 _WHEN_WRITTEN = {DecisionKind.HOLD: FactKind.HELD, DecisionKind.REJECT: FactKind.REJECTED}
+_WHEN_CROWNED = {
+    Cause.ROLLBACK: FactKind.ROLLED_BACK,
+    Cause.ADOPTION: FactKind.ALIAS_MOVED,
+    Cause.RESTORATION: FactKind.ALIAS_MOVED,
+}
 
 
 def fact_of_decision(entry: LedgerEntry) -> Fact | None:
@@ -17,8 +22,10 @@ def fact_of_decision(entry: LedgerEntry) -> Fact | None:
 
 
 def fact_of_crown(entry: LedgerEntry, at: datetime) -> Fact:
-    """PROMOTED, or ROLLED_BACK where the decision went back to an earlier champion; `at` is when it took effect."""
-    return _fact(entry, FactKind.ROLLED_BACK if entry.cause is Cause.ROLLBACK else FactKind.PROMOTED, at)
+    """PROMOTED, or ROLLED_BACK where the decision went back to an earlier champion, or ALIAS_MOVED where it answers
+    somebody's hand; `at` is when it took effect.
+    """
+    return _fact(entry, _WHEN_CROWNED.get(entry.cause, FactKind.PROMOTED), at)
 
 
 def _fact(entry: LedgerEntry, kind: FactKind, at: datetime) -> Fact:

@@ -15,6 +15,7 @@ class FactKind(StrEnum):
     HELD = "held"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
+    ALIAS_MOVED = "alias_moved"
     DRIFT = "drift"
     SILENCE = "silence"
     NOTE = "note"  # what tending has to remember, told to nobody

@@ -45,7 +45,7 @@ def reconcile(ledger: Ledger, registry: Promoter, model: str, now: datetime) -> 
         # Asked again now that nobody else is at it, and before each one, as the one before may have settled it.
         for entry in ledger.unfinished(model):
             if entry in ledger.unfinished(model):
-                lines.append(_settle(ledger, registry, entry, now))
+                lines.append(give_effect(ledger, registry, entry, now))
     return lines
 
 
@@ -60,7 +60,8 @@ def crown_served(ledger: Ledger, registry: Promoter, model: str, now: datetime, 
     return _finish(ledger, registry, moved[-1], now) if moved else ""
 
 
-def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
+def give_effect(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
+    """In the registry's turn: finish a promotion that has had no effect, or withdraw it; a line on which of the two."""
     version = entry.champion_after
     if version is None:
         return f"decision {entry.id} promotes no version; left as it is"
@@ -70,9 +71,9 @@ def _settle(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetim
     problem = _why_not(registry, entry, version, current) or _why_late(ledger, entry)
     if problem is None:
         # A person who rolls back knows of the pin, and may have set it for this very rollback.
-        by_hand, before = entry.cause is Cause.ROLLBACK, entry.champion_before
+        despite, before = entry.cause in (Cause.ROLLBACK, Cause.RESTORATION), entry.champion_before
         try:
-            registry.promote(entry.model, version, before, despite_pin=by_hand, fence=entry.fence)
+            registry.promote(entry.model, version, before, despite_pin=despite, fence=entry.fence)
         except PinnedChampion as error:
             problem = str(error)
     if problem is not None:
@@ -92,6 +93,9 @@ def _finish(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetim
 
 
 def _why_not(registry: Promoter, entry: LedgerEntry, version: int, current: int | None) -> str | None:
+    if entry.cause is Cause.ADOPTION:
+        # Somebody else had moved the alias there, and moved it on: it is not for us to move it back.
+        return f"alias champion of {entry.model} left version {version} before that was adopted"
     if current != entry.champion_before:
         expected = f"version {entry.champion_before}" if entry.champion_before else "no champion"
         now = f"version {current}" if current else "gone"
