@@ -1,0 +1,189 @@
+"""A trial ends in one of its six ways, once, whatever dies or comes in between."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from evergreen.errors import UserError
+from evergreen.gate.decision import DecisionKind
+from evergreen.stages import answer
+from evergreen.store.canary_end import Ended
+from evergreen.store.entry import Cause
+from evergreen.store.pins import Pins
+from tests.stages.states.people import crowned, go_back, promote_next
+from tests.stages.states.registry import MODEL
+from tests.stages.states.trials import BAD, FEW, FINE, WITHIN, Trials
+from tests.stages.states.world import POINTS
+
+PROMOTE, REJECT, HOLD = DecisionKind.PROMOTE, DecisionKind.REJECT, DecisionKind.HOLD
+
+
+@pytest.fixture
+def tried(template):
+    """Version 1 is champion, and version 2 is tried beside it by decision 2."""
+    machine = Trials()
+    machine.begin(crowned=True)
+    machine.try_challenger()
+    yield machine
+    machine.teardown()
+
+
+def outcomes(machine):
+    return [trial.outcome for trial in machine.canaries.history(MODEL)]
+
+
+def test_no_sequence_of_events_with_trials_leads_where_the_ledger_cannot_follow(template):
+    bounds = settings(
+        max_examples=20,
+        stateful_step_count=20,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
+    run_state_machine_as_test(Trials, settings=bounds)
+
+
+def test_a_held_challenger_is_tried_by_the_rules_of_its_decision(tried):
+    (trial,) = tried.canaries.open(MODEL)
+    assert (trial.decision_id, trial.champion, trial.challenger) == (2, 1, 2)
+    assert trial.rules.within == WITHIN
+    assert tried.judge() == ()
+    assert crowned(tried) == [1]
+
+
+@pytest.mark.parametrize(
+    ("challenger", "kind", "outcome", "champion"),
+    [(FINE, PROMOTE, Ended.PROMOTED, 2), (BAD, REJECT, Ended.ROLLED_BACK, 1)],
+)
+def test_a_verdict_is_an_answer_with_its_checks(tried, challenger, kind, outcome, champion):
+    tried.count(challenger)
+    (entry,) = tried.judge()
+    assert (entry.kind, entry.cause, entry.resolves, entry.decided_by) == (kind, Cause.CANARY, 2, "evergreen")
+    assert "canary_error_increase" in [check.name for check in entry.checks]
+    assert (tried.champion, crowned(tried)[-1], outcomes(tried)) == (champion, champion, [outcome])
+    assert tried.registry.aliases(MODEL) == {"champion": champion}
+    assert tried.judge() == ()
+
+
+@pytest.mark.parametrize("challenger", [FINE, BAD])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_verdict_that_is_cut_short_is_finished_by_who_comes_next(tried, point, challenger):
+    tried.count(challenger)
+    tried.advance(kill=point)
+    tried.judge()
+    assert tried.judge() == ()
+    assert (crowned(tried), outcomes(tried)) == (
+        ([1, 2], [Ended.PROMOTED]) if challenger is FINE else ([1], [Ended.ROLLED_BACK])
+    )
+    assert len(tried.ledger.entries(MODEL)) == 3
+    assert tried.ledger.verify() == ()
+
+
+def test_of_two_who_judge_at_once_one_answers(tried):
+    tried.count(FINE)
+    second = []
+    tried.met, tried.act = ("before record", "another"), lambda other: second.append(tried.judge())
+    assert tried.judge() == ()
+    assert [entry.kind for entry in second[0]] == [PROMOTE]
+    assert crowned(tried) == [1, 2]
+    assert len(tried.ledger.entries(MODEL)) == 3
+
+
+def test_a_challenger_that_fails_its_smoke_test_on_the_day_is_rejected(tried):
+    tried.count(FINE)
+    tried.sound = False
+    (entry,) = tried.judge()
+    assert (entry.kind, outcomes(tried), crowned(tried)) == (REJECT, [Ended.ROLLED_BACK], [1])
+    assert entry.reasons[0] == "the canary of decision 2 met every condition"
+
+
+@pytest.mark.parametrize("challenger", [None, FEW])
+def test_time_ends_a_trial_and_the_champion_stays(tried, challenger):
+    if challenger:
+        tried.count(challenger)
+    tried.wait()
+    (entry,) = tried.judge()
+    assert (entry.kind, entry.cause, entry.resolves) == (REJECT, Cause.TIMEOUT, 2)
+    assert (outcomes(tried), crowned(tried)) == ([Ended.TIMED_OUT], [1])
+
+
+def test_what_time_ends_may_be_left_to_a_person_who_has_time_from_then_on(tried):
+    tried.try_challenger(on_timeout="hold")
+    tried.wait()
+    assert tried.judge() == ()
+    assert outcomes(tried) == [Ended.OVERTAKEN, Ended.TIMED_OUT]
+    ended = tried.now
+    assert answer.expire(tried.home, ended + timedelta(hours=11), {MODEL: timedelta(hours=12)}) == ()
+    (late,) = answer.expire(tried.home, ended + timedelta(hours=12), {MODEL: timedelta(hours=12)})
+    assert (late.resolves, late.cause) == (3, Cause.TIMEOUT)
+
+
+def test_a_trial_is_not_a_question_that_nobody_answers(tried):
+    assert answer.expire(tried.home, tried.now + timedelta(days=30), {MODEL: timedelta(hours=1)}) == ()
+
+
+@pytest.mark.parametrize(("say", "champion"), [(answer.approve, 2), (answer.reject, 1)])
+def test_a_person_may_answer_first(tried, say, champion):
+    say(2, "eva", "I know", tried.home, tried.now)
+    tried.count(BAD)
+    assert tried.judge() == ()
+    assert (outcomes(tried), crowned(tried)[-1]) == ([Ended.ANSWERED], champion)
+    with pytest.raises(UserError, match="is answered already"):
+        answer.approve(2, "tom", "so do I", tried.home, tried.now)
+
+
+def test_a_newer_training_overtakes_a_trial(tried):
+    tried.try_challenger()
+    assert [trial.decision_id for trial in tried.canaries.open(MODEL)] == [3]
+    assert outcomes(tried) == [Ended.OVERTAKEN, None]
+    tried.count(FINE)
+    assert [entry.resolves for entry in tried.judge()] == [3]
+
+
+def test_another_champion_ends_a_trial_against_the_one_before(people_with_trial):
+    machine = people_with_trial
+    machine.count(FINE)
+    go_back(machine)
+    assert machine.canaries.open(MODEL) == ()
+    assert outcomes(machine) == [Ended.WITHDRAWN]
+    assert machine.judge() == ()
+    assert machine.champion == 1
+
+
+@pytest.fixture
+def people_with_trial(template):
+    """Version 2 is champion after version 1, and version 3 is tried."""
+    machine = Trials()
+    machine.begin(crowned=True)
+    promote_next(machine)
+    machine.try_challenger()
+    yield machine
+    machine.teardown()
+
+
+def test_a_pin_keeps_the_champion_and_the_trial_goes_on_until_its_time_is_over(tried):
+    tried.set_pin()
+    tried.count(FINE)
+    assert tried.judge() == ()
+    assert outcomes(tried) == [None]
+    Pins(tried.home.store_url).unpin(MODEL, "eva", "done", tried.now)
+    assert [entry.kind for entry in tried.judge()] == [PROMOTE]
+
+
+def test_a_pin_that_outlasts_the_trial_ends_it(tried):
+    tried.set_pin()
+    tried.count(FINE)
+    tried.wait()
+    assert [(entry.kind, entry.cause) for entry in tried.judge()] == [(REJECT, Cause.TIMEOUT)]
+
+
+def test_an_alias_moved_by_hand_ends_the_trial_and_leaves_the_rest_to_a_person(people_with_trial):
+    machine = people_with_trial
+    machine.count(FINE)
+    machine.registry.alias["champion"] = 1
+    with pytest.raises(Exception, match="compared its challenger with version 2"):
+        machine.judge()
+    assert outcomes(machine) == [Ended.WITHDRAWN]
+    assert machine.judge() == ()
