@@ -8,6 +8,7 @@ from rich.markup import escape
 from evergreen.errors import EvergreenError
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec
+from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pin, Pins
@@ -22,9 +23,17 @@ def show_attention(console: Console, specs: Sequence[ModelSpec], ledger: Ledger,
 
 
 def _waiting(spec: ModelSpec, ledger: Ledger, pin: Pin | None) -> Iterator[str]:
+    trials = {trial.decision_id: trial for trial in Canaries(ledger.url).history(spec.model)}
     for entry in ledger.pending(spec.model):
-        until = entry.decided_at + spec.promotion.approve_within
-        times = f"since {entry.decided_at:%Y-%m-%d %H:%M}, until {until:%Y-%m-%d %H:%M} UTC"
+        trial = trials.get(entry.id or 0)
+        if trial is not None and trial.state is not CanaryState.ENDED:
+            times = f"since {trial.since:%Y-%m-%d %H:%M}, until {trial.due:%Y-%m-%d %H:%M} UTC at the latest"
+            yield f"\n[yellow]decision {entry.id}[/] on {spec.model} is tried on real requests {times}"
+            yield f"  evergreen canary {spec.model} shows how it does; evergreen reject {entry.id} --why … ends it"
+            continue
+        since = trial.until if trial is not None and trial.until else entry.decided_at
+        until = since + spec.promotion.approve_within
+        times = f"since {since:%Y-%m-%d %H:%M}, until {until:%Y-%m-%d %H:%M} UTC"
         yield f"\n[yellow]decision {entry.id}[/] on {spec.model} waits for a person {times}"
         yield f"  {escape('; '.join(entry.reasons))}"
         once = "; approving takes evergreen unpin first" if pin else ""

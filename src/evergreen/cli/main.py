@@ -10,6 +10,7 @@ import typer
 from evergreen.cli import (
     affected,
     alerting,
+    canary,
     deployment,
     doctor,
     keeping,
@@ -143,7 +144,20 @@ def init(
     typer.echo(f"{shorten(path)} is written. Read it, then: evergreen run {model}")
 
 
-for module in (people, machine, deployment, alerting, doctor, keeping, prune, reproduce, affected, scoring, serving):
+for module in (
+    people,
+    canary,
+    machine,
+    deployment,
+    alerting,
+    doctor,
+    keeping,
+    prune,
+    reproduce,
+    affected,
+    scoring,
+    serving,
+):
     module.add_commands(app)
 
 

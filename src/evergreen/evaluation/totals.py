@@ -28,6 +28,20 @@ def bucket_edges(bucket: int) -> tuple[float, float]:
     return 2 ** ((bucket - 1) / _STEPS), 2 ** (bucket / _STEPS)
 
 
+def latency_quantile(latencies: Mapping[int, int], level: float) -> float | None:
+    """The latency that a share of requests stays at or below, in milliseconds, to the width of a bucket; None of none.
+
+    >>> latency_quantile({0: 96, 8: 4}, 0.95), latency_quantile({0: 90, 8: 10}, 0.95)
+    (1.0, 2.0)
+    """
+    total, below = sum(latencies.values()), 0
+    for bucket in sorted(latencies):
+        below += latencies[bucket]
+        if below >= level * total:
+            return float(bucket_edges(bucket)[1])
+    return None
+
+
 @dataclass(frozen=True)
 class Losses:
     """Count, sum and sum of squares of something that every labelled request has: its loss, or a difference of two."""

@@ -11,6 +11,7 @@ from evergreen.orchestrator.api import PrefectApi, Refused
 from evergreen.orchestrator.names import model_resource
 from evergreen.settings import Settings
 from evergreen.spec.model import ModelSpec, Notify
+from evergreen.store.canary import Canaries
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.ledger import Ledger
 from evergreen.store.outbox import Kinds
@@ -96,7 +97,7 @@ def with_spec(fact: Fact, name: str) -> Fact:
 
 
 def with_answer(fact: Fact, spec: ModelSpec, ledger: Ledger) -> Fact:
-    """A HELD fact with what has come of it: whether a person can answer it still, and until when."""
+    """A HELD fact with what has come of it: whether it is tried, or a person can answer it still, and until when."""
     decision = fact.payload.get("decision")
     if fact.kind is not FactKind.HELD or not isinstance(decision, int):
         return fact
@@ -104,5 +105,8 @@ def with_answer(fact: Fact, spec: ModelSpec, ledger: Ledger) -> Fact:
         return replace(fact, payload={**fact.payload, "answer": "answered"})
     if decision not in {entry.id for entry in ledger.pending(fact.model)}:
         return replace(fact, payload={**fact.payload, "answer": "none"})
+    if trial := next((t for t in Canaries(ledger.url).open(fact.model) if t.decision_id == decision), None):
+        told = {"answer": "tried", "until": trial.due.isoformat(), "on_timeout": trial.rules.on_timeout}
+        return replace(fact, payload={**fact.payload, **told})
     until = (fact.at + spec.promotion.approve_within).isoformat()
     return replace(fact, payload={**fact.payload, "answer": "waiting", "until": until})

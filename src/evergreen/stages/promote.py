@@ -11,6 +11,7 @@ from evergreen.registry.candidate import Candidate, keep_candidate
 from evergreen.registry.smoke import smoke_test
 from evergreen.registry.versions import Registry, StaleChampion
 from evergreen.settings import Settings
+from evergreen.spec.canary import CanaryRules
 from evergreen.stages.describe import describe
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.run import Evidence, Job, reached
@@ -50,13 +51,14 @@ def smoke(evidence: Evidence, settings: Settings) -> Evidence:
 def record(job: Job, evidence: Evidence, settings: Settings, now: datetime) -> LedgerEntry | None:
     """Write the decision to the ledger, before it has any effect. A dry run writes nothing.
 
-    What registering a held challenger later takes is kept first, so that whoever finds it held can approve it.
+    What registering a held challenger later takes is kept first, so that whoever finds it held can approve it. One that
+    waits for its canary is tried from that moment on.
     """
     if job.run.request.dry_run:
         return None
     if evidence.decided(DecisionKind.HOLD) and evidence.logged is not None and evidence.registered is None:
         keep_candidate(tracking_of(settings), reached(job.tracking).run_id, _candidate(job, evidence))
-    entry = Ledger(settings.store_url).record(_entry(job, evidence, now))
+    entry = Ledger(settings.store_url).record(_entry(job, evidence, now), trial_of(job, evidence))
     log.info("ledger      decision %s: %s", entry.id, entry.kind)
     return entry
 
@@ -101,6 +103,12 @@ def _take_effect(entry: LedgerEntry, ledger: Ledger, registry: Registry, now: da
         ledger.withdraw(entry, str(error), now)
         raise
     ledger.crown(reached(entry.id), entry.model, version, now)
+
+
+def trial_of(job: Job, evidence: Evidence) -> CanaryRules | None:
+    """The rules that a challenger is tried by: one that passed gate and smoke test, beside a champion; else None."""
+    waits = evidence.decided(DecisionKind.HOLD) and evidence.registered is not None and evidence.passed_gate
+    return job.spec.promotion.trial if waits and job.run.champion is not None else None
 
 
 def _entry(job: Job, evidence: Evidence, now: datetime) -> LedgerEntry:

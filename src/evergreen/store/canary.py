@@ -1,6 +1,6 @@
 """Canaries: the trials of held challengers, from the decision that began each to what ended it, and their counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -10,9 +10,13 @@ import sqlalchemy as sa
 from evergreen.evaluation.totals import Totals
 from evergreen.gate.canary import Arm, Observed, Side
 from evergreen.spec.canary import CanaryRules
+from evergreen.store.announce import fact_of_decision
 from evergreen.store.canary_end import Ended, append_end, close
 from evergreen.store.chain import hold_end
 from evergreen.store.database import answering, open_engine, upsert, writing
+from evergreen.store.facts import Fact
+from evergreen.store.outbox import put_fact
+from evergreen.store.rows import to_entry
 from evergreen.store.tables import canaries, canary_totals, decisions
 
 
@@ -43,6 +47,11 @@ class Canary:
     outcome: Ended | None = None
     why: str | None = None
     until: datetime | None = None
+
+    @property
+    def due(self) -> datetime:
+        """When its time is over."""
+        return self.since + self.rules.within
 
 
 @dataclass(frozen=True)
@@ -114,15 +123,28 @@ class Canaries:
             close(connection, model, now)
 
     def end(self, canary: Canary, outcome: Ended, why: str, now: datetime) -> bool:
-        """End a trial that no decision ends: its own is left to a person. False where it has ended, or was answered."""
+        """End a trial that no decision ends: its own is left to a person. False where it has ended, or was answered.
+
+        People are told in the same transaction where its time was over, as they have to decide now.
+        """
         with answering(self.url), writing(self._engine) as connection:
             hold_end(connection, decisions)
             close(connection, canary.model, now)
-            return append_end(connection, canary.decision_id, canary.model, outcome, why, now)
+            ended = append_end(connection, canary.decision_id, canary.model, outcome, why, now)
+            if ended and outcome is Ended.TIMED_OUT:
+                put_fact(connection, _left_to_a_person(connection, canary, why, now))
+            return ended
 
     @cached_property
     def _engine(self) -> sa.Engine:
         return open_engine(self.url)
+
+
+def _left_to_a_person(connection: sa.Connection, canary: Canary, why: str, now: datetime) -> Fact:
+    row = connection.execute(sa.select(decisions).where(decisions.c.id == canary.decision_id)).mappings().one()
+    fact = fact_of_decision(replace(to_entry(row), reasons=(why,), decided_at=now))
+    assert fact is not None, "a decision that is held is told of"
+    return replace(fact, key=f"canary:{canary.decision_id}")
 
 
 def _to_canary(row: sa.RowMapping) -> Canary:
