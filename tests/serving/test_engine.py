@@ -1,0 +1,202 @@
+"""Engines answer what the pipeline answers, or step back for it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression as Original
+
+from evergreen.errors import IntegrityError
+from evergreen.evaluation.predict import ask
+from evergreen.registry.artifact import TOLERANCE, answer
+from evergreen.serving import engine as engines
+from evergreen.serving import models
+from evergreen.serving.engine import build_engine
+from evergreen.serving.handles import Answers
+from evergreen.serving.parity import apart
+from evergreen.serving.rows import frame_to_rows, rows_to_frame
+from evergreen.spec.features import FeatureSpec
+from evergreen.training.estimators import KINDS
+from tests.serving.pipelines import columns_read, features, fitted, frame, rows
+
+KINDS_OF_TASKS = [(kind, task) for kind, how in KINDS.items() for task in how.classes]
+PLAIN = FeatureSpec(numeric=("price", "unit count"), categorical=("plan",))
+
+
+class LogisticRegression(Original):
+    """Of the same name as scikit-learn's, and another mind."""
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def built(pipeline):
+    requests = frame(20, seed=2)[list(pipeline["read"].types)]
+    return build_engine(pipeline, requests, answer(pipeline, requests))
+
+
+def require_same(engine, pipeline, asked):
+    columns = columns_read(pipeline)
+    truth = ask(pipeline, rows_to_frame(columns, asked))
+    together = engine.answer(asked)
+    if truth.classes:
+        assert list(together.predictions) == list(truth.predicted)
+    else:
+        assert list(together.predictions) == pytest.approx(list(truth.predicted), rel=TOLERANCE, abs=TOLERANCE)
+    assert together.classes == truth.classes
+    if truth.probabilities is not None:
+        assert np.abs(together.probabilities - truth.probabilities).max() <= TOLERANCE
+    for count in (1, 5):
+        for start in range(0, len(asked), count):
+            few = engine.answer(asked[start : start + count])
+            there = slice(start, start + len(few.predictions))
+            part = None if together.probabilities is None else together.probabilities[there]
+            assert apart(few, replace(together, predictions=together.predictions[there], probabilities=part)) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::RuntimeWarning")
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("kind", "task"), KINDS_OF_TASKS)
+def test_compiled_answers_are_the_pipelines(kind, task, seed):
+    pipeline = fitted(kind, task, features(seed), classes=2 + seed % 2)
+    engine = built(pipeline)
+    assert engine.name == "compiled"
+    # Neighbours are searched by scikit-learn itself; everything else is quicker without it.
+    assert bool(engine.why) == (kind == "k_neighbors")
+    require_same(engine, pipeline, rows(columns_read(pipeline), seed=seed))
+
+
+@pytest.mark.parametrize("params", [{"max_depth": 2}, {"n_estimators": 1}, {"criterion": "log_loss"}])
+def test_forests_of_any_shape_answer_alike(params):
+    pipeline = fitted("random_forest", "classification", features(5), **params)
+    engine = built(pipeline)
+    assert (engine.name, engine.why) == ("compiled", "")
+    require_same(engine, pipeline, rows(columns_read(pipeline), seed=5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "params"),
+    [
+        ("hist_gradient_boosting", "regression", {"loss": "poisson"}),
+        ("hist_gradient_boosting", "regression", {"loss": "quantile", "quantile": 0.8}),
+        ("hist_gradient_boosting", "classification", {"early_stopping": True, "max_iter": 40}),
+        ("gradient_boosting", "classification", {"loss": "exponential"}),
+        ("gradient_boosting", "regression", {"init": "zero"}),
+        ("logistic_regression", "classification", {"solver": "liblinear"}),
+        ("neural_network", "classification", {"activation": "tanh"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::RuntimeWarning")
+def test_other_losses_and_solvers_answer_alike(kind, task, params):
+    pipeline = fitted(kind, task, features(7), classes=2, **params)
+    engine = built(pipeline)
+    assert (engine.name, engine.why) == ("compiled", "")
+    require_same(engine, pipeline, rows(columns_read(pipeline), seed=7))
+
+
+def test_a_class_of_the_same_name_is_asked_itself():
+    pipeline = fitted("logistic_regression", "classification", PLAIN)
+    own = LogisticRegression(max_iter=50).fit(pipeline[:-1].transform(frame()), pd.Series(["a", "b"] * 80))
+    pipeline.steps[-1] = ("model", own)
+    engine = built(pipeline)
+    assert engine.why == "LogisticRegression is asked as it is; rows reach it compiled"
+    assert set(engine.answer(rows(columns_read(pipeline))).predictions) == {"a"}
+
+
+def test_a_transformer_of_the_teams_own_is_served_by_the_pipeline():
+    made = {"name": "made", "kind": "custom", "transformer": "sklearn.preprocessing:MaxAbsScaler", "of": ["price"]}
+    spec = FeatureSpec.model_validate({"derive": [made], "numeric": ["made", "unit count"], "categorical": ["plan"]})
+    pipeline = fitted("hist_gradient_boosting", "classification", spec)
+    engine = built(pipeline)
+    assert engine.name == "pipeline"
+    assert engine.why == "made is derived by MaxAbsScaler, which is not Evergreen's own"
+    require_same(engine, pipeline, rows(columns_read(pipeline), 10))
+
+
+def planted(change):
+    """A compiler whose answers are changed."""
+
+    def compile_wrongly(estimator, encoder):
+        predict = models._logistic(estimator, encoder)
+        return lambda matrix: change(matrix, predict(matrix))
+
+    return compile_wrongly
+
+
+def off_by_little(matrix, given):
+    return replace(given, probabilities=given.probabilities + 1e-8)
+
+
+def wrong_for_one_alone(matrix, given):
+    return replace(given, probabilities=given.probabilities + (len(matrix) == 1) * 1e-8)
+
+
+def wrong_class(matrix, given):
+    return replace(given, predictions=[given.classes[0]] * len(matrix))
+
+
+def broken(matrix, given):
+    raise TypeError("an argument has moved")
+
+
+@pytest.mark.parametrize("change", [off_by_little, wrong_for_one_alone, wrong_class, broken])
+def test_a_shortcut_that_answers_differently_is_not_taken(change, monkeypatch):
+    pipeline = fitted("logistic_regression", "classification", PLAIN)
+    monkeypatch.setitem(models._COMPILERS, "LogisticRegression", planted(change))
+    engine = built(pipeline)
+    assert engine.why == "LogisticRegression is asked as it is; rows reach it compiled"
+    monkeypatch.undo()
+    require_same(engine, pipeline, rows(columns_read(pipeline)))
+
+
+@pytest.mark.parametrize("moved", ["_predictors", "_bin_mapper", "_preprocessor", "_baseline_prediction"])
+def test_an_attribute_that_scikit_learn_moves_costs_speed_only(moved):
+    pipeline = fitted("hist_gradient_boosting", "classification", PLAIN)
+
+    class Hiding:
+        def __getattr__(self, name):
+            return getattr(None if name == moved else pipeline[-1], name)
+
+    assert models._compiled(models._histogram, Hiding(), engines.compile_encoder(pipeline)) is None
+
+
+def test_an_encoder_that_is_wrong_about_what_was_never_seen_is_not_used(monkeypatch):
+    def careless(pipeline):
+        encoder = compile_encoder(pipeline)
+        category = encoder.categories[0]
+        codes = replace(category.codes, unseen=0)
+        return replace(encoder, categories=(replace(category, codes=codes), *encoder.categories[1:]))
+
+    compile_encoder = engines.compile_encoder
+    pipeline = fitted("logistic_regression", "classification", PLAIN)
+    monkeypatch.setattr(engines, "compile_encoder", careless)
+    engine = built(pipeline)
+    assert engine.name == "pipeline"
+    assert "not the pipeline's" in engine.why
+
+
+@pytest.mark.parametrize("field", ["predictions", "probabilities"])
+def test_a_pipeline_that_forgot_its_answers_is_not_served(field):
+    pipeline = fitted("logistic_regression", "classification", PLAIN)
+    requests = frame(20, seed=2)[list(pipeline["read"].types)]
+    expected = answer(pipeline, requests)
+    other = {"predictions": ("other",) * 20, "probabilities": ((0.2, 0.3, 0.5),) * 20}
+    with pytest.raises(IntegrityError, match="answers its stored requests differently"):
+        build_engine(pipeline, requests, replace(expected, **{field: other[field]}))
+
+
+def test_raw_requests_are_read_as_training_read_them():
+    pipeline = fitted("ridge", "regression", PLAIN)
+    raw = pd.DataFrame({"price": ["1.5", None], "unit count": [2, 3], "plan": ["pro", ""]})
+    engine = build_engine(pipeline, raw, answer(pipeline, raw))
+    asked = frame_to_rows(columns_read(pipeline), pipeline["read"].transform(raw))
+    assert engine.answer(asked).predictions == pytest.approx(pipeline.predict(raw).tolist(), rel=1e-12)
+
+
+def test_answers_of_other_shapes_are_apart():
+    two, three = np.full((1, 2), 0.5), np.full((1, 3), 1 / 3)
+    assert apart(Answers(["a"], two), Answers(["a"], three)) == np.inf
+    assert apart(Answers(["a"], two), Answers(["a"])) == np.inf
+    assert apart(Answers([np.nan]), Answers([np.nan])) == np.inf
+    assert apart(Answers([1.0, 2.0]), Answers([1.0])) == np.inf
