@@ -129,6 +129,20 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Project], None]:
     return point
 
 
+@pytest.fixture(scope="module")
+def without_pictures() -> Iterator[None]:
+    """Runs without what takes most of their time and decides nothing: pictures, clocks, a process a smoke test."""
+    from tests.faults.child import smoke_here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evergreen.drift.report.render", lambda result, *_: result)
+        patch.setattr("evergreen.evaluation.plots.draw", lambda *_: [])
+        patch.setattr("evergreen.evaluation.evaluate.measure_latency", lambda *_: 1.0)
+        patch.setattr("evergreen.stages.promote.smoke_test", smoke_here)
+        patch.setattr("evergreen.stages.rollback.smoke_test", smoke_here)
+        yield
+
+
 @pytest.fixture(scope="session")
 def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Prefect's API at its address, on a database of its own, for the tests that run flows."""

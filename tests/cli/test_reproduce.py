@@ -1,5 +1,6 @@
 """`evergreen reproduce` takes the code that trained a version from git where it is not the code that is here."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,11 +30,16 @@ def checkout(crowned, tmp_path):
     return folder, done.stdout.strip()
 
 
-def evergreen(folder, project, *arguments):
+def reproduce(folder, project, *arguments):
+    home = Path(os.path.relpath(project.settings.home, folder))
     environment = {
         **os.environ,
         "PYTHONPATH": str(folder / "src"),
-        "EVERGREEN_HOME": str(project.settings.home),
+        # As people write them: relative to where they stand.
+        "EVERGREEN_HOME": str(home),
+        "EVERGREEN_SNAPSHOTS": str(home / "snapshots"),
+        "EVERGREEN_STORE_URL": f"sqlite:///{home / 'evergreen.db'}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
         "EVERGREEN_CONFIGS": str(project.settings.configs),
     }
     command = [sys.executable, "-m", "evergreen.cli.main", "reproduce", project.model, "1", *arguments]
@@ -49,9 +55,10 @@ def set_commit(project, commit):
 def test_the_commit_that_trained_a_version_is_checked_out_and_removed(crowned, checkout):
     folder, commit = checkout
     set_commit(crowned, commit)
-    done = evergreen(folder, crowned)
+    done = reproduce(folder, crowned)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "every answer on the holdout is the same" in done.stdout
+    assert "every answer on the holdout is the same, every metric to within 1e-06" in done.stdout
+    assert "though" not in done.stdout
     assert "the code is not the one" not in done.stdout
     left = subprocess.run(["git", "worktree", "list"], cwd=folder, capture_output=True, text=True, check=True)
     assert len(left.stdout.splitlines()) == 1
@@ -63,7 +70,7 @@ def test_the_commit_that_trained_a_version_is_checked_out_and_removed(crowned, c
 )
 def test_code_that_nobody_has_is_said_so(crowned, checkout, commit, why):
     set_commit(crowned, commit)
-    done = evergreen(checkout[0], crowned)
+    done = reproduce(checkout[0], crowned)
     assert done.returncode == 2
     assert why in done.stderr
     assert "--this-code" in done.stderr
@@ -72,6 +79,29 @@ def test_code_that_nobody_has_is_said_so(crowned, checkout, commit, why):
 
 @pytest.mark.slow
 def test_this_code_says_that_it_is_not_the_one(crowned, checkout):
-    done = evergreen(checkout[0], crowned, "--this-code")
+    done = reproduce(checkout[0], crowned, "--this-code")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "the same, every metric to within 1e-06, though not all is as it was recorded:" in done.stdout
     assert "the code is not the one that trained this version" in done.stdout
+    assert not (checkout[0] / "evergreen.db").exists()
+
+
+def test_metrics_that_differ_are_the_exit_code_of_the_command(crowned, evergreen):
+    client = tracking_of(crowned.settings).client
+    metrics = json.loads(client.get_model_version(crowned.model, "1").tags[tag.METRICS])
+    client.set_model_version_tag(crowned.model, "1", tag.METRICS, json.dumps(metrics | {"accuracy": 0.5}))
+    answer = evergreen("reproduce", crowned.model, 1, "--this-code")
+    assert answer.code == 1
+    assert "every answer on the holdout is the same, and metrics differ by more than 1e-06: accuracy" in answer.text
+
+
+def test_what_is_missing_is_said_in_one_line(crowned, evergreen):
+    answer = evergreen("reproduce", crowned.model, 7)
+    assert answer.code == 2
+    assert "tiny has no version 7; it has 1" in answer.text
+    for snapshot in Path(crowned.settings.snapshots).glob("*.parquet"):
+        snapshot.unlink()
+    answer = evergreen("reproduce", crowned.model, 1, "--this-code")
+    assert answer.code == 1
+    assert "cannot be trained again without the data that trained it" in answer.text
+    assert "Traceback" not in answer.text

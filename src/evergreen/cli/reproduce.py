@@ -20,8 +20,6 @@ from evergreen.settings import Settings
 if TYPE_CHECKING:
     from evergreen.stages.reproduce import Reproduction
 
-_SAME = "every answer on the holdout is the same"
-
 
 def add_commands(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -35,13 +33,18 @@ def reproduce(
         bool, typer.Option("--this-code", help="Use the code that is here, not the commit that trained the version.")
     ] = False,
 ) -> None:
-    """Train a version again from its snapshot, spec, code and seed, and compare answers and metrics."""
+    """Train a version again from its snapshot, spec, code and seed, and compare answers and metrics.
+
+    Exits with 0 where every answer and every metric is the same, with 1 where one is not.
+    """
     from evergreen.cli.console import open_console
     from evergreen.cli.launch import environment
     from evergreen.registry.provenance import COMMIT
     from evergreen.stages import reproduce as stage
 
     settings = Settings.from_environment()
+    # Modules of the team's own that the spec names; those of a commit come before.
+    sys.path.append(str(Path.cwd()))
     with environment(settings), tempfile.TemporaryDirectory(prefix="evergreen-reproduce-") as scratch:
         folder = Path(scratch)
         recorded = stage.find_recorded(model, version, settings)
@@ -80,17 +83,32 @@ def _checkout(commit: str, what: str) -> Iterator[Path]:
 def _run_there(project: Path, model: str, version: int, settings: Settings) -> int:
     path = os.pathsep.join([str(project / "src"), str(project)])
     places = {"EVERGREEN_HOME": str(settings.home), "PYTHONPATH": path}
-    command = [sys.executable, "-m", "evergreen.cli.main", "reproduce", model, str(version), "--this-code"]
-    return subprocess.run(command, cwd=project, env={**os.environ, **places}, check=False).returncode
+    # Not in the commit's folder: relative addresses in the environment are meant from here. And not with the modules
+    # that lie here, which would come before the commit's.
+    command = [sys.executable, "-P", "-m", "evergreen.cli.main", "reproduce", model, str(version), "--this-code"]
+    return subprocess.run(command, env={**os.environ, **places}, check=False).returncode
 
 
 def _show(console: Console, found: "Reproduction") -> None:
     table = Table("metric", "recorded", "trained again", box=None, pad_edge=False)
     for name, values in sorted(found.metrics.items()):
-        table.add_row(escape(name), *("–" if value is None else f"{value:.6g}" for value in values))
+        style = "red" if name in found.moved else None
+        table.add_row(escape(name), *("–" if value is None else f"{value:.6g}" for value in values), style=style)
     console.print(table)
-    said = _SAME if found.equal else f"answers differ, at most by {found.difference:.3g}"
-    style = "green" if found.equal else "red"
-    console.print(f"[{style}]{found.rows:,} rows of the holdout: {said}[/]", highlight=False)
+    same = "yellow" if found.notes else "green"
+    console.print(f"[{same if found.equal else 'red'}]{_verdict(found)}[/]", highlight=False)
     for note in found.notes:
         console.print(f"[yellow]{escape(note)}[/]")
+
+
+def _verdict(found: "Reproduction") -> str:
+    from evergreen.stages.reproduce import METRIC_TOLERANCE
+
+    answers = "every answer on the holdout is the same"
+    if not found.same_answers:
+        answers = f"answers differ, at most by {found.difference:.3g}"
+    metrics = f", every metric to within {METRIC_TOLERANCE:g}" if found.metrics else ""
+    if found.moved:
+        metrics = f", and metrics differ by more than {METRIC_TOLERANCE:g}: {', '.join(found.moved)}"
+    though = ", though not all is as it was recorded:" if found.notes and found.equal else ""
+    return f"{found.rows:,} rows of the holdout: {answers}{metrics}{though}"

@@ -51,9 +51,13 @@ class LoggedModel:
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered version of a model, and the digest of its artifact: that of an earlier run's where it is a twin."""
+    """A registered version of a model, and the digest of its artifact: that of an earlier run's where it is a twin.
+
+    `passed_over` says of every equal version that is not it what is gone or damaged.
+    """
 
     model: str
     version: int
     uri: str
     digest: str
+    passed_over: tuple[str, ...] = ()

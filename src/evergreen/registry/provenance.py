@@ -15,6 +15,7 @@ TRAINING_KEY = "evergreen.training_key"
 TRAINED_UNTIL = "evergreen.trained_until"
 DRAW = "evergreen.draw"
 METRICS = "evergreen.metrics"
+ENVIRONMENT = "evergreen.environment"
 MODEL_URI = "evergreen.model_uri"
 MODEL_DIGEST = "evergreen.model_digest"
 MODEL_SIZE_MB = "evergreen.model_size_mb"
@@ -29,7 +30,7 @@ class Provenance:
     """What a version can be traced back to. What is not known is empty and gets no tag.
 
     `trained_until` is aware. `draw` names how a random split drew its holdout. `metrics` are those of the holdout; None
-    where one could not be computed.
+    where one could not be computed. `environment` has Python, the kind of machine, and versions of libraries.
     """
 
     snapshot: str = ""
@@ -42,6 +43,7 @@ class Provenance:
     trained_until: datetime | None = None
     draw: str = ""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
 
     def to_tags(self) -> dict[str, str]:
         """As tags.
@@ -60,5 +62,6 @@ class Provenance:
             TRAINED_UNTIL: self.trained_until.isoformat() if self.trained_until else "",
             DRAW: self.draw,
             METRICS: json.dumps(dict(self.metrics)) if self.metrics else "",
+            ENVIRONMENT: json.dumps(dict(self.environment)) if self.environment else "",
         }
         return {key: value for key, value in tags.items() if value}

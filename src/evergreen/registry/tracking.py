@@ -124,15 +124,16 @@ class Tracking:
             return dict(self.client.get_run(run_id).data.tags)
 
     def find_unfinished(self, model: str, training_key: str) -> tuple[str, ...]:
-        """Runs of this training that nobody closed, newest first: running now, or killed."""
+        """Runs of this training that nobody closed, trials among them, newest first: running now, or killed."""
         with answering(self.uri):
             experiment = self.client.get_experiment_by_name(model)
             if experiment is None:
                 return ()
-            rule = f"attributes.status = 'RUNNING' and tags.`{tag.TRAINING_KEY}` = '{training_key}'"
-            newest_first = ["attributes.start_time DESC"]
+            rule, newest_first = "attributes.status = 'RUNNING'", ["attributes.start_time DESC"]
             found = self.client.search_runs([experiment.experiment_id], rule, order_by=newest_first)
-            return tuple(run.info.run_id for run in found)
+            own = {run.info.run_id for run in found if run.data.tags.get(tag.TRAINING_KEY) == training_key}
+            family = ((run.info.run_id, run.data.tags.get("mlflow.parentRunId")) for run in found)
+            return tuple(run_id for run_id, parent in family if not own.isdisjoint((run_id, parent)))
 
     def running(self, model: str, dry_since: datetime | None = None) -> tuple[str, ...]:
         """Every run of a model that nobody closed, trials among them; without dry runs begun at or after a moment."""

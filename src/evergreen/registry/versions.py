@@ -10,6 +10,7 @@ from typing import Any
 from evergreen.errors import EvergreenError, IntegrityError, PinnedChampion, UserError
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served
+from evergreen.registry.complete import damaged_champion, find_damage, say_passed_over
 from evergreen.registry.deletion import delete_version, require_unheld, require_unprotected
 from evergreen.registry.handles import Champion, LoggedModel, Registered
 from evergreen.registry.tracking import Tracking
@@ -49,19 +50,25 @@ class Registry:
         """Register a logged model and point `challenger` at it.
 
         Doing it again gives the version that is there: of the same logged model, or of a run that was killed after
-        the same training gave the same answers.
+        the same training gave the same answers. A version of another run that is not complete any more is passed over;
+        raises IntegrityError where it is the champion.
         """
         with self._turn(model), answering(self.tracking.uri):
             self._ensure_registered_model(model)
             key = tags.get(tag.TRAINING_KEY)
-            found = next(iter(self._equals(model, run_id, logged, key)), None)
+            equals = self._equals(model, run_id, logged, key)
+            damage = self._damage([version for version in equals if version.run_id != run_id])
+            self._require_sound(model, damage)
+            found = next((version for version in equals if int(version.version) not in damage), None)
             if found is None:
                 self._create(model, run_id, logged, tags, description)
-                found = self._only(model, self._equals(model, run_id, logged, key))
+                equals = self._equals(model, run_id, logged, key)
+                found = self._only(model, [version for version in equals if int(version.version) not in damage])
             number = int(found.version)
             if self._aliases(model).get(CHAMPION) != number:
                 self._client.set_registered_model_alias(model, CHALLENGER, str(number))
-        return Registered(model, number, f"models:/{model}/{number}", found.tags[tag.MODEL_DIGEST])
+        passed_over = tuple(say_passed_over(version, what) for version, what in damage.items())
+        return Registered(model, number, f"models:/{model}/{number}", found.tags[tag.MODEL_DIGEST], passed_over)
 
     def champion_version(self, model: str) -> int | None:
         """The number behind alias `champion`; None where the model or the alias does not exist."""
@@ -237,6 +244,17 @@ class Registry:
         pruned = PrunedLog(self.store).of(model, Kind.VERSION) if self.store is not None else {}
         same = [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
         return [version for version in same if str(version.version) not in pruned]
+
+    def _damage(self, versions: list[Any]) -> dict[int, str]:
+        """Of versions that are not complete any more: their number, and what they lack."""
+        champions = map(_to_champion, versions)
+        found = {c.version: find_damage(self.tracking, c.run_id, c.source, c.digest) for c in champions}
+        return {number: what for number, what in found.items() if what}
+
+    def _require_sound(self, model: str, damage: Mapping[int, str]) -> None:
+        number = self._aliases(model).get(CHAMPION)
+        if number is not None and number in damage:
+            raise damaged_champion(model, number, damage[number])
 
     def _only(self, model: str, created: list[Any]) -> Any:
         """The first of the versions that were created just now; the others are deleted before anybody saw them.

@@ -94,9 +94,12 @@ def predictions(model: Any, frame: "pd.DataFrame") -> "pd.Series":
 
 def load_champion(job: Job, champion: Champion, settings: Settings) -> Any:
     """The champion's pipeline. Raises UserError where the snapshot lacks a column that it reads."""
+    from evergreen.registry.complete import reading
     from evergreen.registry.model import load
 
-    model = load(tracking_of(settings), champion.source, champion.digest)
+    tracking = tracking_of(settings)
+    with reading(tracking, champion):
+        model = load(tracking, champion.source, champion.digest)
     missing = [name for name in model["read"].types if name not in job.spec.column_types]
     if missing:
         raise UserError(

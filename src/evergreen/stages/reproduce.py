@@ -2,15 +2,19 @@
 
 import json
 import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evergreen.data.snapshot import Snapshot
-from evergreen.errors import UserError
+from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.gate.decision import Reason
 from evergreen.registry import provenance as tag
+from evergreen.registry.artifact import Files
 from evergreen.registry.handles import Champion
 from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
@@ -18,9 +22,15 @@ from evergreen.spec import ModelSpec, load_spec
 from evergreen.stages import train
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Job, Origin, Request, Run
+from evergreen.stages.surroundings import say_surroundings
+from evergreen.store.pruned import PrunedLog
 from evergreen.training.handles import FittedModel, RowSplit
 
 log = logging.getLogger("evergreen.reproduce")
+
+METRIC_TOLERANCE = 1e-6
+"""How far apart a metric may be: absolute below 1, relative above. Answers that differ in their last digit may change
+places in a ranking."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,8 @@ class Reproduction:
     """A version beside the model that the same inputs gave now, both asked for the holdout.
 
     `difference` is the largest of any answer: absolute below 1, relative above, infinite where a label differs.
-    `metrics` hold the recorded value and the rebuilt model's. `notes` say what is not as it was recorded.
+    `metrics` hold the recorded value and the rebuilt model's, of scores only: how fast a model answered is another
+    time another. `notes` say what is not as it was recorded.
     """
 
     model: str
@@ -39,16 +50,34 @@ class Reproduction:
     notes: tuple[str, ...] = ()
 
     @property
-    def equal(self) -> bool:
-        """True where every answer is the same to twelve digits: how rows are put together moves the last one."""
+    def same_answers(self) -> bool:
+        """True where every answer is the same to nine digits: how rows are put together moves the last one."""
         from evergreen.registry.artifact import TOLERANCE
 
         return self.difference <= TOLERANCE
 
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Metrics that the rebuilt model does not have as they were recorded."""
+        return tuple(name for name, (then, now) in sorted(self.metrics.items()) if not _agree(then, now))
+
+    @property
+    def equal(self) -> bool:
+        """True where answers and metrics are the same."""
+        return self.same_answers and not self.moved
+
 
 def find_recorded(model: str, version: int, settings: Settings) -> Champion:
     """What the registry holds on a version. Raises UserError where there is none, or where nothing was recorded."""
-    recorded = Registry(tracking_of(settings)).version(model, version)
+    registry = Registry(tracking_of(settings))
+    known = registry.versions(model)
+    if not known:
+        raise UserError(f"no version of {model!r} is registered; evergreen status shows the models there are")
+    if version not in known:
+        if note := PrunedLog(settings.store_url).version(model, version):
+            raise UserError(f"version {version} of {model} was {note.said}; only its rows of the ledger are left")
+        raise UserError(f"{model} has no version {version}; it has {_listed(known)}, see `evergreen history {model}`")
+    recorded = registry.version(model, version)
     missing = [name for name in (tag.SNAPSHOT, tag.CODE, tag.TRAINING_KEY) if not recorded.tags.get(name)]
     if missing:
         raise UserError(f"{model} version {version} lacks the tags {', '.join(missing)}; it was not made by Evergreen")
@@ -63,8 +92,13 @@ def is_this_code(recorded: Champion, spec: ModelSpec) -> bool:
 
 
 def recorded_spec(recorded: Champion, settings: Settings, folder: Path) -> ModelSpec:
-    """The spec that a version was trained with, every default spelt out, from its MLflow run."""
-    return load_spec(tracking_of(settings).fetch(recorded.run_id, "spec.yaml", folder))
+    """The spec that a version was trained with, every default spelt out, from its MLflow run.
+
+    Raises IntegrityError where the run does not have it any more.
+    """
+    with _needing(recorded, "its spec"):
+        path = tracking_of(settings).fetch(recorded.run_id, "spec.yaml", folder)
+    return load_spec(path)
 
 
 def reproduce(recorded: Champion, settings: Settings, folder: Path) -> Reproduction:
@@ -74,34 +108,54 @@ def reproduce(recorded: Champion, settings: Settings, folder: Path) -> Reproduct
     is not what was recorded.
     """
     from evergreen.data.frame import read_snapshot
-    from evergreen.registry.artifact import answer, difference
-    from evergreen.registry.model import load
+    from evergreen.registry.artifact import answer, difference, load_pipeline
     from evergreen.training.fit import load_model
     from evergreen.training.split import read_positions
 
     spec = recorded_spec(recorded, settings, folder)
-    job = _job(recorded, spec, settings, folder)
+    job, files = _job(recorded, spec, settings, folder), _artifact(recorded, settings)
     rows = train.split(job)
     fitted = _fit_again(job, rows)
-    held_out = read_positions(rows)[1]
-    frame = read_snapshot(job.snapshot.path, list(spec.column_types), held_out)
+    frame = read_snapshot(job.snapshot.path, list(spec.column_types), read_positions(rows)[1])
     raw = frame[list(spec.raw_inputs)]
-    then = load(tracking_of(settings), recorded.source, recorded.digest)
     now = load_model(fitted.path, fitted.digest)
     return Reproduction(
         recorded.model,
         recorded.version,
         len(frame),
-        difference(answer(then, raw), answer(now, raw)),
+        difference(answer(load_pipeline(files), raw), answer(now, raw)),
         _metrics(recorded, spec, frame, now),
-        tuple(_notes(recorded, job)),
+        tuple(_notes(recorded, job, files)),
     )
+
+
+@contextmanager
+def _needing(recorded: Champion, part: str) -> Iterator[None]:
+    """Errors on what was recorded say what of which version is missing, and that nothing replaces it."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except EvergreenError as error:
+        what = str(error).partition(";")[0]
+        raise IntegrityError(
+            f"{recorded.model} version {recorded.version} cannot be trained again without {part} ({what}); restore it "
+            "from the backup, as nothing else can take its place"
+        ) from error
+
+
+def _artifact(recorded: Champion, settings: Settings) -> Files:
+    from evergreen.registry.artifact import read_verified
+
+    with _needing(recorded, "its artifact to compare with"), tempfile.TemporaryDirectory() as scratch:
+        return read_verified(tracking_of(settings).download(recorded.source, Path(scratch)), recorded.digest)
 
 
 def _job(recorded: Champion, spec: ModelSpec, settings: Settings, folder: Path) -> Job:
     from evergreen.training.key import code_digest
 
-    snapshot = _snapshot(recorded.tags[tag.SNAPSHOT], spec, settings)
+    with _needing(recorded, "the data that trained it"):
+        snapshot = _snapshot(recorded.tags[tag.SNAPSHOT], spec, settings)
     run = Run(Request(spec.model, snapshot.as_of, Reason.MANUAL, dry_run=True), spec, None, Origin("reproduce"))
     return Job(run, snapshot, recorded.tags[tag.TRAINING_KEY], str(folder), code_digest(spec))
 
@@ -137,24 +191,46 @@ def _fit_again(job: Job, rows: RowSplit) -> FittedModel:
 def _metrics(
     recorded: Champion, spec: ModelSpec, frame: Any, model: Any
 ) -> dict[str, tuple[float | None, float | None]]:
+    """Recorded scores that this code knows, with their values now."""
     from evergreen.evaluation.metrics import METRICS, score_outputs
     from evergreen.evaluation.predict import Contender, answer, encode
 
-    then: dict[str, float | None] = json.loads(recorded.tags.get(tag.METRICS, "{}"))
+    then = {name: value for name, value in _recorded_metrics(recorded).items() if name in METRICS}
     outputs = encode(frame[spec.data.target], [answer(Contender(model), frame)], spec.task)
-    now = score_outputs([METRICS[name] for name in then if name in METRICS], outputs[0])
+    now = score_outputs([METRICS[name] for name in then], outputs[0])
     return {name: (value, now.get(name)) for name, value in then.items()}
 
 
-def _notes(recorded: Champion, job: Job) -> list[str]:
+def _recorded_metrics(recorded: Champion) -> dict[str, float | None]:
+    found: dict[str, float | None] = json.loads(recorded.tags.get(tag.METRICS, "{}"))
+    return found
+
+
+def _notes(recorded: Champion, job: Job, files: Files) -> Iterator[str]:
+    from evergreen.evaluation.metrics import METRICS
     from evergreen.training.key import environment_digest, training_key
 
-    notes = []
-    if job.spec.digest != recorded.tags.get(tag.SPEC):
-        notes.append("the recorded spec reads differently by this code")
+    same_spec = job.spec.digest == recorded.tags.get(tag.SPEC)
+    if not same_spec:
+        yield "the recorded spec reads differently by this code"
     if job.code != recorded.tags[tag.CODE]:
-        notes.append("the code is not the one that trained this version")
+        yield "the code is not the one that trained this version"
     key = training_key(job.snapshot.digest, job.spec, recorded.tags[tag.CODE], environment_digest())
-    if key != recorded.tags[tag.TRAINING_KEY]:
-        notes.append("libraries, Python or the kind of machine are not those that trained this version")
-    return notes
+    # The key is made of the spec as well: where that reads differently the key says nothing about the rest.
+    yield from say_surroundings(recorded.tags, files, moved=same_spec and key != recorded.tags[tag.TRAINING_KEY])
+    then = _recorded_metrics(recorded)
+    if not then:
+        yield "no metrics were recorded: only answers are compared"
+    if unknown := sorted(then.keys() - METRICS.keys()):
+        yield f"this code does not know how {', '.join(unknown)} was computed: not compared"
+
+
+def _agree(then: float | None, now: float | None) -> bool:
+    if then is None or now is None:
+        return then is now
+    return abs(then - now) <= METRIC_TOLERANCE * max(1.0, abs(then))
+
+
+def _listed(versions: tuple[int, ...]) -> str:
+    newest = sorted(versions)[-5:]
+    return ("… " if len(newest) < len(versions) else "") + ", ".join(map(str, newest))

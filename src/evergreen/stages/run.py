@@ -85,7 +85,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the stages have found. What was not reached is None or empty; `decision` settles the run."""
+    """What the stages have found. What was not reached is None or empty; `decision` settles the run.
+
+    `remarks` go to the ledger beside the decision's own reasons, whatever it is.
+    """
 
     validation: tuple[Check, ...] = ()
     warnings: tuple[Check, ...] = ()
@@ -98,6 +101,7 @@ class Evidence:
     decision: Decision | None = None
     registered: Registered | None = None
     intention: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def add(self, **parts: Any) -> "Evidence":
         """The same evidence with more of it."""
@@ -149,7 +153,7 @@ class Conclusion:
 
     `page` is the path of the report, `champion` the version in production afterwards; `ledger_id` is None for a dry
     run. A run that was `dropped` never started and has no page. `answer_by` is until when a person can approve what is
-    held; None where there is nothing to approve.
+    held; None where there is nothing to approve. What is `tried` on real requests is decided by them, then or before.
     """
 
     report: RunReport
@@ -159,3 +163,4 @@ class Conclusion:
     champion: int | None = None
     dropped: bool = False
     answer_by: datetime | None = None
+    tried: bool = False

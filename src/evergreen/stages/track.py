@@ -17,7 +17,7 @@ from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, Run
-from evergreen.stages.twin import known_answer
+from evergreen.stages.twin import find_loss, known_answer
 from evergreen.store.ledger import Ledger
 from evergreen.store.lock import exclusive
 
@@ -41,6 +41,8 @@ def find_twin(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
     """Settle a run whose question was answered before: same data, spec, code and environment, same champion.
 
     Asked after validation and drift, which depend on the moment: a feed that stands still is no twin of itself.
+    An answer whose model is not complete any more is none, and the evidence says why; raises IntegrityError where that
+    is the champion.
     """
     if job.run.request.force:
         return evidence
@@ -49,6 +51,10 @@ def find_twin(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
     why = known_answer(entry, job.run, ledger) if entry is not None else None
     if entry is None or why is None:
         return evidence
+    champion = job.run.champion.version if job.run.champion else None
+    if lost := find_loss(entry, champion, tracking_of(settings), ledger):
+        log.warning("twin        %s", lost)
+        return evidence.add(remarks=(*evidence.remarks, lost))
     log.info("twin        %s", why)
     return evidence.add(decision=skip(why, entry.checks))
 
@@ -77,6 +83,8 @@ def track(job: Job, evidence: Evidence, settings: Settings) -> Iterator[Job]:
 
 def provenance(job: Job, metrics: dict[str, float | None] | None = None) -> Provenance:
     """What a tracking run and a version say about where they come from."""
+    from evergreen.training.key import environment
+
     return Provenance(
         snapshot=job.snapshot.digest,
         spec_digest=job.spec.digest,
@@ -86,6 +94,7 @@ def provenance(job: Job, metrics: dict[str, float | None] | None = None) -> Prov
         flow_run=job.run.origin.flow_run or "",
         training_key=job.key,
         metrics=metrics or {},
+        environment=environment(),
     )
 
 
@@ -128,7 +137,18 @@ def _open_run(job: Job, tracking: Tracking) -> Iterator[RunHandle]:
         status = "FAILED"
         raise
     finally:
-        tracking.finish(run.run_id, status)
+        try:
+            if status != "FINISHED":
+                _close_trials(job, tracking, run, status)
+        finally:
+            tracking.finish(run.run_id, status)
+
+
+def _close_trials(job: Job, tracking: Tracking, run: RunHandle, status: str) -> None:
+    """A trial that was being written when its run stopped is a run of its own."""
+    for run_id in tracking.find_unfinished(job.spec.model, job.key):
+        if run_id != run.run_id:
+            tracking.finish(run_id, status)
 
 
 def _forget(workspace: Path) -> None:

@@ -82,8 +82,14 @@ def custom_modules(spec: ModelSpec | None) -> tuple[str, ...]:
 
 
 def environment_digest() -> str:
-    """sha256 over Python's version, the machine's kind, and the libraries that can change a model."""
-    return digest_of([platform.python_version(), platform.machine(), {name: _version(name) for name in _DISTRIBUTIONS}])
+    """sha256 over what can change a model besides data, spec and code."""
+    return digest_of(environment())
+
+
+def environment() -> dict[str, str | None]:
+    """Versions of Python and of the libraries that can change a model, and the machine's kind; None: not installed."""
+    libraries = {name: _version(name) for name in _DISTRIBUTIONS}
+    return {"python": platform.python_version(), "machine": platform.machine(), **libraries}
 
 
 def _version(distribution: str) -> str | None:
