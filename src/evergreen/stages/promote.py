@@ -35,7 +35,10 @@ def register(job: Job, evidence: Evidence, settings: Settings, now: datetime) ->
     registry = registry_of(settings)
     version = registry.register(job.spec.model, run_id, candidate.logged, candidate.tags, candidate.card)
     log.info("register    %s version %d", version.model, version.version)
-    return evidence.add(registered=version, intention=intention.id)
+    for remark in version.passed_over:
+        log.warning("register    %s", remark)
+    remarks = tuple(dict.fromkeys((*evidence.remarks, *version.passed_over)))
+    return evidence.add(registered=version, intention=intention.id, remarks=remarks)
 
 
 def smoke(evidence: Evidence, settings: Settings) -> Evidence:
@@ -121,7 +124,7 @@ def _entry(job: Job, evidence: Evidence, now: datetime) -> LedgerEntry:
     return LedgerEntry(
         model=job.spec.model,
         kind=decision.kind,
-        reasons=decision.reasons,
+        reasons=(*decision.reasons, *evidence.remarks),
         checks=decision.checks,
         reason=run.request.reason,
         as_of=run.request.as_of,
