@@ -22,7 +22,8 @@ class CanaryQuality(Part):
 
     metric: CanaryMetric
     margin: Number = Field(
-        0.0, ge=0, description="In units of the metric: 0.01 of accuracy is one answer in a hundred."
+        ge=0,
+        description="In units of the metric: 0.01 of accuracy is one answer in a hundred. 0 wants proof of better.",
     )
     at_least: int = Field(500, ge=50, description="Labelled requests of either side before there is a verdict.")
 

@@ -11,6 +11,7 @@ from evergreen.report.run import headline
 from evergreen.settings import Settings
 from evergreen.stages.describe import describe
 from evergreen.stages.open import tracking_of
+from evergreen.stages.promote import trial_of
 from evergreen.stages.run import Conclusion, Evidence, Job, reached
 from evergreen.store.entry import LedgerEntry
 
@@ -32,7 +33,8 @@ def conclude(job: Job, evidence: Evidence, entry: LedgerEntry | None, settings: 
     champion = entry.champion_after if entry else before
     log.info("report      %s", path)
     number, until = entry.id if entry else None, _answer_by(job, evidence, entry)
-    return Conclusion(report, str(path), evidence, number, champion, answer_by=until)
+    tried = entry is not None and trial_of(job, evidence) is not None
+    return Conclusion(report, str(path), evidence, number, champion, answer_by=until, tried=tried)
 
 
 def to_text(conclusion: Conclusion, form: str | None = None) -> str:
@@ -83,6 +85,13 @@ def _how_to_answer(conclusion: Conclusion, form: str | None) -> list[str]:
     if conclusion.answer_by is None:
         return []
     number, until = conclusion.ledger_id, f"{conclusion.answer_by:%Y-%m-%d %H:%M} UTC"
+    if conclusion.tried:
+        how = f"`evergreen canary {conclusion.report.model}`"
+        return [
+            f"**It is tried on real requests**, until {until} at the latest; {how} shows how it does.",
+            f"`evergreen approve {number} --why …` or `evergreen reject {number} --why …` end that at once.",
+            "",
+        ]
     where = f", or the [form]({form}) with decision {number}" if form else ""
     return [
         f"**A person decides until {until}**; without an answer the challenger is rejected.",
@@ -92,9 +101,11 @@ def _how_to_answer(conclusion: Conclusion, form: str | None) -> list[str]:
 
 
 def _answer_by(job: Job, evidence: Evidence, entry: LedgerEntry | None) -> datetime | None:
-    """Until when a person can approve; None where there is no challenger that waits."""
-    waits = entry is not None and entry.kind is DecisionKind.HOLD and evidence.logged is not None
-    return entry.decided_at + job.spec.promotion.approve_within if entry is not None and waits else None
+    """Until when a person can approve, or its trial lasts; None where there is no challenger that waits."""
+    if entry is None or entry.kind is not DecisionKind.HOLD or evidence.logged is None:
+        return None
+    trial = trial_of(job, evidence)
+    return entry.decided_at + (trial.within if trial else job.spec.promotion.approve_within)
 
 
 def _link(job: Job, evidence: Evidence, entry: LedgerEntry | None, page: Path, settings: Settings) -> None:

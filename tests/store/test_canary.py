@@ -1,0 +1,144 @@
+"""Trials in the store: one beginning, one end, both chained; and totals that every process writes for itself."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from evergreen.address import with_driver
+from evergreen.evaluation.totals import Losses, Totals
+from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.spec.canary import CanaryQuality, CanaryRules
+from evergreen.store.canary import Canaries, CanaryState
+from evergreen.store.canary_end import Ended
+from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.facts import FactKind
+from evergreen.store.outbox import Outbox
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+RULES = CanaryRules(share=0.3, quality=CanaryQuality(metric="accuracy", margin=0.01), watch=HOUR)
+FIRST = LedgerEntry(
+    "churn", DecisionKind.PROMOTE, ("fine",), (), Reason.MANUAL, NOW, NOW, "eva",
+    training_key="k1", mlflow_run="r1", model_digest="d1", version=1, champion_after=1, fence=0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def held(ledger):
+    first = ledger.record(FIRST)
+    ledger.crown(first.id, "churn", 1, NOW)
+    waits = replace(FIRST, kind=DecisionKind.HOLD, training_key="k2", version=2, model_digest="d2", champion_before=1)
+    return ledger.record(replace(waits, fence=ledger.fence("churn")), RULES)
+
+
+def canaries(ledger):
+    return Canaries(ledger.url)
+
+
+def answer(held, kind, cause):
+    after = 2 if kind is DecisionKind.PROMOTE else 1
+    return replace(held, id=None, kind=kind, cause=cause, resolves=held.id, champion_after=after)
+
+
+def test_a_trial_begins_with_its_decision(ledger, held):
+    (trial,) = canaries(ledger).open()
+    assert (trial.decision_id, trial.champion, trial.challenger, trial.digest) == (held.id, 1, 2, "d2")
+    assert (trial.rules, trial.since, trial.state) == (RULES, NOW, CanaryState.RUNNING)
+    assert canaries(ledger).open("churn") == (trial,) == (canaries(ledger).find(held.id),)
+    assert canaries(ledger).open("delay") == ()
+
+
+@pytest.mark.parametrize("change", [{"kind": DecisionKind.REJECT}, {"version": None}, {"champion_before": None}])
+def test_what_cannot_be_tried_is_not_even_written(ledger, held, change):
+    with pytest.raises(ValueError, match="is tried"):
+        ledger.record(replace(held, id=None, **change), RULES)
+    assert [entry.id for entry in ledger.entries("churn")] == [held.id, 1]
+
+
+def test_the_newest_totals_of_each_process_are_added_up(ledger, held):
+    one, two = Totals(10, 1, {3: 10}, Losses(2, 1.0, 1.0)), Totals(30, 2, {3: 20, 4: 10})
+    tell = canaries(ledger).observe
+    tell(held.id, "champion", "a", one, NOW)
+    tell(held.id, "champion", "a", two, NOW + HOUR)
+    tell(held.id, "champion", "a", one, NOW)  # came late
+    tell(held.id, "champion", "b", one, NOW)
+    tell(held.id, "challenger", "a", one, NOW)
+    observed = canaries(ledger).observed(canaries(ledger).find(held.id))
+    assert (observed.champion.totals, observed.challenger.totals) == (two + one, one)
+    assert (observed.since, observed.until) == (NOW, NOW + HOUR)
+    with pytest.raises(ValueError, match="nobody"):
+        tell(held.id, "nobody", "a", one, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "outcome"),
+    [
+        (DecisionKind.REJECT, Cause.CANARY, Ended.ROLLED_BACK),
+        (DecisionKind.REJECT, Cause.TIMEOUT, Ended.TIMED_OUT),
+        (DecisionKind.REJECT, Cause.APPROVAL, Ended.ANSWERED),
+        (DecisionKind.PROMOTE, Cause.APPROVAL, Ended.ANSWERED),
+        (DecisionKind.PROMOTE, Cause.CANARY, Ended.PROMOTED),
+    ],
+)
+def test_an_answer_ends_a_trial_when_it_takes_effect(ledger, held, kind, cause, outcome):
+    written = ledger.record(answer(held, kind, cause))
+    assert canaries(ledger).open() == ()
+    if kind is DecisionKind.PROMOTE:
+        assert canaries(ledger).find(held.id).state is CanaryState.DECIDED
+        ledger.crown(written.id, "churn", 2, NOW + HOUR)
+    trial = canaries(ledger).find(held.id)
+    assert (trial.state, trial.outcome) == (CanaryState.ENDED, outcome)
+    assert f"decision {written.id}" in trial.why
+    assert ledger.verify() == ()
+
+
+def test_a_promotion_that_is_withdrawn_ends_its_trial_so(ledger, held):
+    written = ledger.record(answer(held, DecisionKind.PROMOTE, Cause.CANARY))
+    ledger.withdraw(written, "pinned", NOW)
+    assert canaries(ledger).find(held.id).outcome is Ended.WITHDRAWN
+
+
+def test_newer_data_or_another_champion_end_a_trial(ledger, held):
+    newer = ledger.record(replace(held, id=None, training_key="k3", version=3), RULES)
+    assert canaries(ledger).find(held.id).outcome is Ended.OVERTAKEN
+    back = replace(FIRST, cause=Cause.ROLLBACK, training_key=None)
+    ledger.crown(ledger.record(back).id, "churn", 1, NOW)
+    assert canaries(ledger).find(newer.id).outcome is Ended.WITHDRAWN
+
+
+def test_a_run_that_trained_nothing_ends_no_trial(ledger, held):
+    ledger.record(replace(FIRST, kind=DecisionKind.SKIP))
+    ledger.record(replace(FIRST, kind=DecisionKind.HOLD, training_key=None))
+    assert [trial.decision_id for trial in canaries(ledger).open()] == [held.id]
+
+
+def test_an_end_without_an_answer_is_written_once_and_told(ledger, held):
+    trial = canaries(ledger).find(held.id)
+    assert canaries(ledger).end(trial, Ended.TIMED_OUT, "no verdict", NOW + HOUR)
+    assert not canaries(ledger).end(trial, Ended.WITHDRAWN, "late", NOW + HOUR)
+    over = canaries(ledger).find(held.id)
+    assert (over.outcome, over.why, over.until) == (Ended.TIMED_OUT, "no verdict", NOW + HOUR)
+    fact = Outbox(ledger.url).known(f"canary:{held.id}")
+    assert (fact.kind, fact.at, fact.payload["decision"]) == (FactKind.HELD, NOW + HOUR, held.id)
+    # The decision itself still waits for a person.
+    assert [entry.id for entry in ledger.pending("churn")] == [held.id]
+
+
+@pytest.mark.parametrize("change", ["UPDATE canaries SET model = 'other'", "DELETE FROM canaries"])
+def test_no_trial_can_be_changed(ledger, held, change):
+    with pytest.raises(sa.exc.DBAPIError, match="canaries is append-only"):
+        execute(ledger, change)
+
+
+def test_a_trial_that_was_slipped_in_is_refused(ledger, held):
+    row = "(decision_id, event, model, at) VALUES (1, 'began', 'churn', '2026-03-02')"
+    with pytest.raises(sa.exc.DBAPIError, match="chained rows only"):
+        execute(ledger, f"INSERT INTO canaries {row}")
+
+
+def execute(ledger, statement):
+    engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
