@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from evergreen.data.parse import EXACT
 from evergreen.serving.handles import Column, Problem, Row
 from evergreen.serving.values import LONGEST, Refusal, null_numbers, null_of, read_id, read_value
 
@@ -214,7 +215,7 @@ def _exactly(column: Column, value: Any) -> Any:
 
 def _whole(value: float) -> float:
     # Only a NaN, which is null, is not equal to itself.
-    if value == value and not (value.is_integer() and -_WHOLE < value < _WHOLE):  # noqa: PLR0124
+    if value == value and not (value.is_integer() and -EXACT < value < EXACT):  # noqa: PLR0124
         raise _NotSo
     return value
 

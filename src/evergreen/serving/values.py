@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from evergreen.data.parse import EXACT
 from evergreen.serving.handles import Column
 from evergreen.spec.data import NULLS
 
@@ -128,8 +129,9 @@ def _number(column: Column, value: Any) -> Any:
         return Refusal("finite", "is not finite; a missing value is null")
     if column.type == "integer" and not number.is_integer():
         return Refusal("type", f"is {show(number)}; a whole number is wanted")
-    if column.type == "integer" and abs(number) >= _WIDEST:
-        return Refusal("type", "is beyond the whole numbers of 64 bits")
+    if column.type == "integer" and abs(number) >= (EXACT if isinstance(value, float) else _WIDEST):
+        # A float of this size has lost digits already, and training does not read it either.
+        return Refusal("type", "is beyond the whole numbers of 64 bits, or has lost digits on the way")
     return None if number in null_numbers(column) else number
 
 

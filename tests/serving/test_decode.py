@@ -1,0 +1,232 @@
+"""Every form of a body means the same rows; nothing that is sent raises."""
+
+import io
+import json
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from evergreen.serving.decode import decode_invocation, decode_records
+from evergreen.serving.handles import Column, Problem
+from evergreen.serving.reader import Rows, build_reader
+from evergreen.serving.rows import row_to_json, rows_to_frame
+from evergreen.serving.tables import decode_arrow, decode_parquet
+from tests.serving.pipelines import COLUMNS, rows
+
+PAIR = (Column("x", "number", max=9), Column("rows", "category"))
+READER = build_reader(PAIR, "id")
+ALL = build_reader(COLUMNS, "id")
+FORMS = (decode_records, decode_invocation, decode_arrow, decode_parquet)
+
+
+def written(value):
+    return json.dumps(value).encode()
+
+
+def stream(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow_file(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def parquet(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+TWO = Rows([(1.0, "a"), (2.0, None)], [None, "k"])
+RECORDS = [{"x": 1, "rows": "a"}, {"x": 2, "rows": None, "id": "k"}]
+SPLIT = {"columns": ["x", "rows", "id"], "data": [[1, "a", None], [2, None, "k"]]}
+COLUMNAR = {"x": [1, 2], "rows": ["a", None], "id": [None, "k"]}
+
+
+@pytest.mark.parametrize(
+    ("decode", "value"),
+    [
+        (decode_records, {"rows": RECORDS}),
+        (decode_invocation, {"dataframe_records": RECORDS}),
+        (decode_invocation, {"instances": RECORDS}),
+        (decode_invocation, {"instances": COLUMNAR}),
+        (decode_invocation, {"dataframe_split": SPLIT}),
+        (decode_invocation, {"dataframe_split": {**SPLIT, "index": [0, 1]}, "params": {}}),
+    ],
+)
+def test_all_forms_of_json_are_the_same_rows(decode, value):
+    assert decode(READER, written(value)) == TWO
+
+
+def test_one_bare_object_is_one_row_even_with_a_field_called_rows():
+    assert decode_records(READER, b'{"rows": "a", "x": 1}') == Rows([(1.0, "a")], [None], single=True)
+    assert decode_records(READER, written({"rows": RECORDS[:1]})) == Rows([(1.0, "a")], [None])
+
+
+@pytest.mark.parametrize(
+    ("decode", "body", "rule", "field"),
+    [
+        (decode_records, b"", "body", None),
+        (decode_records, b"{", "body", None),
+        (decode_records, b"[]", "body", None),
+        (decode_records, b"null", "body", None),
+        (decode_records, b'{"x": 1} {}', "body", None),
+        (decode_records, b'{"x": "\xff"}', "body", None),
+        (decode_records, '{"x": 1, "rows": "a"}'.encode("utf-16"), "body", None),
+        (decode_records, b"9" * 5000, "body", None),
+        (decode_records, b"[" * 100_000, "body", None),
+        (decode_records, b'{"x":' * 50_000, "body", None),
+        (decode_records, b'{"rows": []}', "empty", None),
+        (decode_records, b'{"rows": [], "more": 1}', "extra", "more"),
+        (decode_records, b'{"x": NaN, "rows": "a"}', "finite", "x"),
+        (decode_records, b'{"x": 1e999, "rows": "a"}', "finite", "x"),
+        (decode_records, b'{"rows": [{"x": -Infinity, "rows": "a"}]}', "finite", "x"),
+        (decode_invocation, b'{"dataframe_split": {"columns": ["x", "rows"], "data": [[NaN, "a"]]}}', "finite", "x"),
+        (decode_invocation, b"[1]", "body", None),
+        (decode_invocation, b'{"inputs": []}', "body", None),
+        (decode_invocation, b'{"instances": [], "dataframe_records": []}', "body", None),
+        (decode_invocation, b'{"instances": []}', "empty", None),
+        (decode_invocation, b'{"instances": 3}', "type", "instances"),
+        (decode_invocation, b'{"instances": [[1, "a"]]}', "type", None),
+        (decode_invocation, b'{"instances": {"x": [1, 2], "rows": ["a"]}}', "type", "dataframe_split"),
+        (decode_invocation, b'{"dataframe_records": [], "params": {"a": 1}}', "extra", "params"),
+        (decode_invocation, b'{"dataframe_split": {"columns": ["x"]}}', "type", "dataframe_split"),
+        (decode_invocation, b'{"dataframe_split": {"columns": ["x", "x"], "data": []}}', "type", "dataframe_split"),
+        (decode_invocation, b'{"dataframe_split": {"columns": ["x", "rows"], "data": []}}', "empty", None),
+        (decode_invocation, b'{"dataframe_split": {"columns": ["x", "rows"], "data": [[1]]}}', "type", None),
+        (decode_arrow, b"", "body", None),
+        (decode_arrow, b"ARROW1 and more", "body", None),
+        (decode_parquet, b"PAR1PAR1", "body", None),
+    ],
+)
+def test_what_is_no_request_is_told_why(decode, body, rule, field):
+    problems = decode(READER, body)
+    assert isinstance(problems, tuple)
+    assert (problems[0].rule, problems[0].field) == (rule, field)
+
+
+@pytest.mark.parametrize(
+    ("write", "decode"), [(stream, decode_arrow), (arrow_file, decode_arrow), (parquet, decode_parquet)]
+)
+def test_tables_are_the_same_rows_as_json(write, decode):
+    asked = rows(COLUMNS, 30)
+    table = pa.Table.from_pandas(rows_to_frame(COLUMNS, asked), preserve_index=False)
+    by_json = decode_records(ALL, msgspec.json.encode({"rows": [row_to_json(COLUMNS, row) for row in asked]}))
+    assert repr(decode(ALL, write(table))) == repr(by_json)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (pa.array([1, 2], pa.int8()), [1.0, 2.0]),
+        (pa.array([1.5, None], pa.float32()), [1.5, np.nan]),
+        (pa.array(["1.5", "2"]), "type"),
+        (pa.array([np.inf, 1.0]), "finite"),
+        (pa.array([1.0, 10.0]), "max"),
+        (pa.array([True, False]), "type"),
+        (pa.array([[1], [2]]), "type"),
+    ],
+)
+def test_columns_of_tables_are_held_to_the_same_rules(values, wanted):
+    found = decode_arrow(build_reader([Column("x", "number", max=9)]), stream(pa.table({"x": values})))
+    if isinstance(wanted, str):
+        assert [(problem.rule, problem.field) for problem in found] == [(wanted, "x")]
+    else:
+        assert repr([row[0] for row in found.rows]) == repr(wanted)
+
+
+def test_rows_of_tables_that_break_rules_are_named():
+    columns = (
+        Column("n", "integer", nullable=False),
+        Column("plan", "category", allowed=("a",), nullable=False),
+        Column("at", "datetime"),
+        Column("free", "category", allowed=("a",), strict=False),
+    )
+    table = pa.table(
+        {
+            "n": [1.0, 1.5, None, 3.0],
+            "plan": pa.array(["a", "b", " a", ""]).dictionary_encode(),
+            "at": ["2026-01-31", "soon", None, ""],
+            "free": ["a", "new", None, "\0"],
+        }
+    )
+    problems = decode_arrow(build_reader(columns), stream(table))
+    told = {(problem.row, problem.field, problem.rule) for problem in problems}
+    assert told == {
+        (1, "n", "type"), (2, "n", "null"), (1, "plan", "allowed"), (3, "plan", "null"), (1, "at", "type"),
+        (3, "free", "type"),
+    }  # fmt: skip
+
+
+def test_columns_of_tables_are_those_of_the_model():
+    table = pa.table({"x": [1.0], "more": [1]})
+    told = {(problem.rule, problem.field) for problem in decode_arrow(READER, stream(table))}
+    assert told == {("missing", "rows"), ("extra", "more")}
+    assert decode_arrow(READER, stream(pa.table({"x": [1.0], "rows": ["a"]}).slice(0, 0)))[0].rule == "empty"
+
+
+def test_a_table_from_pandas_names_its_rows():
+    frame = pd.DataFrame({"x": [1.0], "rows": ["a"], "id": [17]})
+    assert decode_arrow(READER, stream(pa.Table.from_pandas(frame))) == Rows([(1.0, "a")], ["17"])
+
+
+KEYS = st.sampled_from(
+    [
+        "rows",
+        "x",
+        "id",
+        "dataframe_split",
+        "dataframe_records",
+        "instances",
+        "columns",
+        "data",
+        "params",
+        "index",
+        "ü\n",
+    ]
+)
+SOME = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(value=st.dictionaries(KEYS, SOME, max_size=4) | SOME, decode=st.sampled_from(FORMS[:2]))
+@example(value={"rows": {"rows": [[]]}}, decode=decode_records)
+def test_no_json_raises(value, decode):
+    require_answer(decode(READER, written(value)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=60), decode=st.sampled_from(FORMS))
+def test_no_bytes_raise(body, decode):
+    require_answer(decode(READER, body))
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255), which=st.sampled_from([0, 1, 2]))
+def test_no_broken_table_raises(place, byte, which):
+    write, decode = [(stream, decode_arrow), (arrow_file, decode_arrow), (parquet, decode_parquet)][which]
+    whole = bytearray(write(pa.table({"x": [1.0, 2.0], "rows": ["a", None]})))
+    whole[place % len(whole)] = byte
+    require_answer(decode(READER, bytes(whole)))
+
+
+def require_answer(found):
+    assert isinstance(found, Rows) or (found and all(isinstance(problem, Problem) for problem in found))
+    # What is told can be sent.
+    assert isinstance(found, Rows) or msgspec.json.encode(found)
