@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sqlite3
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +14,9 @@ import pytest
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.operations.doctor import deployed, places, project, records, server, tracking, versions, work
 from evergreen.operations.doctor.clock import Skew, judge_clock, measure
-from evergreen.operations.doctor.examine import PARTS, examine, grouped
+from evergreen.operations.doctor.examine import PARTS, Part, examine, grouped
 from evergreen.operations.doctor.finding import Health, anything_wrong
-from evergreen.operations.doctor.machine import judge_disk
+from evergreen.operations.doctor.machine import DISK, judge_disk
 from evergreen.operations.doctor.patient import Bounds, Patient
 from evergreen.orchestrator.answers import Automation, Deployment, Pool, Schedule, Worker
 from evergreen.settings import Settings
@@ -328,9 +329,13 @@ def test_a_place_without_a_driver_is_wrong():
     assert "EVERGREEN_SNAPSHOTS" in finding.do
 
 
-def test_unknown_alone_is_not_wrong(tmp_path):
+def test_unknown_alone_is_not_wrong(tmp_path, monkeypatch):
+    answered = threading.Event()
+    silent = Part("this machine", (DISK,), lambda patient: iter([answered.wait()][:0]))
+    monkeypatch.setattr("evergreen.operations.doctor.examine.PARTS", (silent,))
     findings = examine(patient_of(tmp_path), seconds=0)
-    assert UNKNOWN in {finding.outcome for finding in findings}
+    answered.set()
+    assert [finding.outcome for finding in findings] == [UNKNOWN]
     assert not anything_wrong(tuple(f for f in findings if f.outcome is UNKNOWN))
 
 
