@@ -86,9 +86,7 @@ class _Item:
         """The label, or what is wrong with it."""
         if not isinstance(item, Mapping):
             return [Problem("type", "is no object", row=self.place)]
-        problems = [
-            self._problem("extra", f"is not one of {', '.join(FIELDS)}", "?") for key in item if key not in FIELDS
-        ]
+        problems = [self._problem("extra", _UNKNOWN, None) for key in item if key not in FIELDS][:1]
         task = self._task(item)
         label, moment = self._label(item, task), self._moment(item.get("at"))
         ids = [read_id(item.get(field)) for field in ("prediction_id", "row_id")]

@@ -47,7 +47,7 @@ def invalid(problems: Sequence[Problem]) -> Refused:
     """Rows that break the rules of the model's columns."""
     count = len(problems)
     found = f"{count} problems" if count > 1 else "1 problem"
-    return Refused(422, "invalid", f"the rows are not as the model's columns want them: {found}", problems)
+    return Refused(422, "invalid", f"the request breaks rules: {found}", problems)
 
 
 def busy(what: str) -> Refused:
