@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     CORRECTED = "corrected"  # it counts from now on, instead of another one
     CONFIRMED = "confirmed"  # said before, and now again of a later moment
     OUTDATED = "outdated"  # kept, but one of a later moment counts
-    DUPLICATE = "duplicate"  # the same label of the same moment: nothing is written
+    DUPLICATE = "duplicate"  # what was said last of the same moment: nothing is written
     UNKNOWN = "unknown"  # kept, and counts as soon as its prediction is written, if ever
 
 
@@ -61,7 +61,7 @@ def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
 def _keep(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[Outcome]:
     said = _said_before(connection, model, feedback)
     rows = [_to_row(each) for each in feedback]
-    fresh = [place for place, row in enumerate(rows) if _is_first(_what(row), said)]
+    fresh = [place for place, row in enumerate(rows) if _is_news(row, said)]
     outcomes = [Outcome.DUPLICATE] * len(rows)
     if fresh:
         insert = sa.insert(ground_truth).returning(ground_truth.c.id, sort_by_parameter_order=True)
@@ -99,23 +99,26 @@ def _rank(label: Mapping[Any, Any]) -> tuple[Any, ...]:
     return label["at"], label["received_at"], label["id"]
 
 
-def _said_before(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> set[tuple[Any, ...]]:
+def _said_before(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> dict[tuple[Any, ...], str]:
+    """What was last said of each of these, by name and moment."""
     f = ground_truth.c
     ids = {each.prediction_id for each in feedback} - {None}
     rows = {each.row_id for each in feedback if each.prediction_id is None} - {None}
     same = (f.model == model) & (f.prediction_id.in_(ids) | (f.prediction_id.is_(None) & f.row_id.in_(rows)))
-    return {_what(row) for row in connection.execute(sa.select(ground_truth).where(same)).mappings()}
+    found = connection.execute(sa.select(ground_truth).where(same).order_by(f.received_at, f.id))
+    return {_subject(row): row["label"] for row in found.mappings()}
 
 
-def _is_first(what: tuple[Any, ...], said: set[tuple[Any, ...]]) -> bool:
-    first = what not in said
-    said.add(what)
-    return first
+def _is_news(row: Mapping[Any, Any], said: dict[tuple[Any, ...], str]) -> bool:
+    """False for what was said last of the same moment; one that went from yes to no and back is news each time."""
+    subject = _subject(row)
+    news = said.get(subject) != row["label"]
+    said[subject] = row["label"]
+    return news
 
 
-def _what(row: Mapping[Any, Any]) -> tuple[Any, ...]:
-    """What a label says: of what, which, and since when."""
-    return row["prediction_id"], None if row["prediction_id"] else row["row_id"], row["label"], to_micros(row["at"])
+def _subject(row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return row["prediction_id"], None if row["prediction_id"] else row["row_id"], to_micros(row["at"])
 
 
 def _to_row(feedback: Feedback) -> dict[str, Any]:
