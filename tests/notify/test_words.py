@@ -27,6 +27,21 @@ def test_who_may_decide_is_told_how_and_until_when(held):
         assert words in message.body
 
 
+@pytest.mark.parametrize(("late", "words"), [("reject", "is rejected"), ("hold", "is left to you")])
+def test_what_is_tried_asks_nobody_and_says_where_to_look(held, late, words):
+    message = text(changed(held, answer="tried", on_timeout=late))
+    assert message.title == "churn: a new model is tried on real requests"
+    assert f"Without a verdict by 2026-11-23 06:03 UTC the new model {words}." in message.body
+    assert "evergreen canary churn" in message.body
+    assert "evergreen reject 12" in message.body
+
+
+def test_time_that_ran_out_for_a_canary_is_nobodys_silence(held):
+    reasons = ["the canary of decision 12 came to no verdict within 7d"]
+    message = text(changed(held, FactKind.REJECTED, cause="timeout", reasons=reasons))
+    assert message.title.startswith("churn: a new model was rejected, as its canary came to no verdict in time")
+
+
 def test_nobody_is_asked_about_what_was_answered(held):
     message = text(changed(held, answer="answered"))
     assert "approve" not in message.title + message.body
@@ -54,6 +69,7 @@ def test_a_promotion_says_what_it_replaces(held, before, words):
         ("run", "a new model was rejected"),
         ("approval", "eva rejected a new model"),
         ("timeout", "a new model was rejected, as nobody answered in time"),
+        ("canary", "a new model was rejected, as it did not stand its canary"),
     ],
 )
 def test_a_rejection_says_who_or_what_rejected(held, cause, words):

@@ -1,6 +1,7 @@
 """Every fact is told once on each channel that wants it, whoever fails or dies meanwhile."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count, pairwise
 
@@ -10,6 +11,7 @@ from evergreen.drift.alert import EVENT
 from evergreen.gate.decision import DecisionKind
 from evergreen.operations.channels import PREFECT, Channel, event, notification_channels, with_answer
 from evergreen.operations.relay import Pace, deliver, relay, retry_at
+from evergreen.spec.canary import CanaryRules
 from evergreen.store.facts import Fact, FactKind
 
 KINDS = {"churn": frozenset({FactKind.REJECTED, FactKind.DRIFT})}
@@ -270,6 +272,15 @@ def test_a_held_challenger_is_told_with_the_time_there_is_to_answer(home):
     home.write("churn", promotion={"mode": "approval", "approve_within": "2d"})
     payload = told(home, held(home))
     assert (payload["answer"], payload["until"]) == ("waiting", "2026-11-18T06:10:00+00:00")
+
+
+def test_a_challenger_that_is_tried_is_told_with_the_time_that_it_has(home):
+    tried = home.decide(
+        kind=DecisionKind.HOLD, mlflow_run="a1", model_digest="b2", training_key="c3", version=2, champion_before=1
+    )
+    home.ledger.record(replace(tried, id=None, training_key="d4"), CanaryRules(within=timedelta(days=3)))
+    payload = told(home, replace(tried, id=tried.id + 1))
+    assert (payload["answer"], payload["until"]) == ("tried", "2026-11-19T06:10:00+00:00")
 
 
 def test_an_answered_decision_asks_nobody(home, later):
