@@ -79,14 +79,16 @@ class Traffic:
         rule = (c.model == model) & (_first_at >= begin - SPAN) & (_first_at < end) & (c.last_at >= since)
         rule = rule if version is None else rule & (c.version == version)
         parts: list[Part] = []
+        rows = 0
         for row in self._groups(sa.select(traffic).where(rule).order_by(c.first_at, c.id)):
             part = _part(row)
             if to_micros(row["first_at"]) < begin or to_micros(row["last_at"]) >= end:
                 part = Part(part.version, part.role, choose(part.columns, lambda at: begin <= at < end))
             parts.append(part)
-            if sum(each.rows for each in parts) >= CHUNK_ROWS:
+            rows += part.rows
+            if rows >= CHUNK_ROWS:
                 yield assemble(parts, columns)
-                parts = []
+                parts, rows = [], 0
         yield assemble(parts, columns)
 
     def newest(self, model: str, rows: int) -> Captured:
