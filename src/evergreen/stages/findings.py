@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evergreen.errors import IntegrityError, UserError
+from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.gate.decision import DecisionKind
 from evergreen.registry import provenance as tag
 from evergreen.registry.deletion import is_held
@@ -236,9 +236,12 @@ def _reference(records: Records) -> Iterator[Problem]:
     try:
         with TemporaryDirectory(prefix="evergreen-audit-") as folder:
             fetch_reference(tracking_of(records.settings), champion, Path(folder))
-    except (IntegrityError, UserError) as error:
+    except UnavailableError:
+        raise
+    except EvergreenError as error:
+        what = str(error) if isinstance(error, IntegrityError) else f"its reference is gone ({error})"
         do = f"restore it from the backup, or evergreen rollback {records.model} --why …"
-        yield Problem(records.model, f"version {number}: {error}", do)
+        yield Problem(records.model, f"version {number}: {what}", do)
 
 
 def _gone(records: Records) -> Iterator[Problem]:
