@@ -11,7 +11,7 @@ from evergreen.errors import IntegrityError
 from evergreen.evaluation.predict import ask
 from evergreen.registry.artifact import TOLERANCE, answer
 from evergreen.serving import engine as engines
-from evergreen.serving import models
+from evergreen.serving import forests, histograms, models
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Answers
 from evergreen.serving.parity import apart
@@ -48,7 +48,7 @@ def require_same(engine, pipeline, asked):
     assert together.classes == truth.classes
     if truth.probabilities is not None:
         assert np.abs(together.probabilities - truth.probabilities).max() <= TOLERANCE
-    for count in (1, 5):
+    for count in (1, 7):
         for start in range(0, len(asked), count):
             few = engine.answer(asked[start : start + count])
             there = slice(start, start + len(few.predictions))
@@ -200,3 +200,15 @@ def test_answers_of_other_shapes_are_apart():
     assert apart(Answers(["a"], two), Answers(["a"])) == np.inf
     assert apart(Answers([np.nan]), Answers([np.nan])) == np.inf
     assert apart(Answers([1.0, 2.0]), Answers([1.0])) == np.inf
+
+
+@pytest.mark.parametrize("kind", ["hist_gradient_boosting", "random_forest"])
+def test_trees_say_the_same_at_once_in_parts_and_one_by_one(kind, monkeypatch):
+    pipeline = fitted(kind, "classification", features(4))
+    engine, asked = built(pipeline), rows(columns_read(pipeline), 90)
+    together = engine.answer(asked).probabilities
+    for few, pairs in ((1000, 10**6), (1000, 50), (1000, 1), (0, 1)):
+        monkeypatch.setattr(histograms, "PAIRS", pairs)
+        monkeypatch.setattr(histograms, "FEW", few)
+        monkeypatch.setattr(forests, "FEW", few)
+        np.testing.assert_array_equal(engine.answer(asked).probabilities, together)

@@ -36,6 +36,14 @@ class Category:
     start: int
     indicator: bool
 
+    def read(self, rows: Sequence[Row], work: Matrix) -> list[Any]:
+        """The code of each row."""
+        if self.codes.numbers:
+            return self.codes.read(self.slot.values(rows, work))
+        # Texts stand in the rows. Putting both walks into one saves a third of the time.
+        get, unseen, position = self.codes.table.get, self.codes.unseen, self.slot.position
+        return [get(row[position], unseen) for row in rows]
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -45,12 +53,11 @@ class Scale:
     center: Matrix
     scale: Matrix
 
-    def apply(self, numbers: Matrix) -> Matrix:
-        """Numbers without gaps, scaled; `numbers` are filled in place."""
-        np.copyto(numbers, self.fill, where=np.isnan(numbers))
+    def apply(self, numbers: Matrix, gaps: Matrix) -> None:
+        """Fill gaps and scale, in place."""
+        np.copyto(numbers, self.fill, where=gaps)
         numbers -= self.center
         numbers /= self.scale
-        return numbers
 
 
 @dataclass(frozen=True)
@@ -74,18 +81,25 @@ class Encoder:
     def __call__(self, rows: Sequence[Row]) -> Matrix:
         """The matrix, shape (rows, columns)."""
         work = self._work(rows)
-        matrix = np.zeros((len(rows), self.width), dtype=np.float32)
-        count = len(self.numeric)
-        if count:
-            with np.errstate(over="ignore", invalid="ignore"):
-                numbers = work[:, self.numeric]
-                # What float32 cannot hold counts as missing; a NaN is not below anything either.
-                numbers[~(np.abs(numbers) <= _LARGEST)] = np.nan
-                matrix[:, :count] = numbers if self.scale is None else self.scale.apply(numbers)
+        matrix = np.zeros((len(rows), self.width), dtype=self.dtype)
+        if len(self.numeric):
+            matrix[:, : len(self.numeric)] = self._numbers(work)
         self._write(rows, work, matrix)
         if self.unknown is not None:
             matrix[:, self.unknown] = 0.0
-        return matrix if self.dtype == np.float32 else matrix.astype(self.dtype)
+        return matrix
+
+    def _numbers(self, work: Matrix) -> Matrix:
+        """The numeric columns, in the precision that training gave them."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            numbers = work[:, self.numeric]
+            # What float32 cannot hold counts as missing; a NaN is not below anything either.
+            gaps = ~(np.abs(numbers) <= _LARGEST)
+            if self.scale is None:
+                np.copyto(numbers, np.nan, where=gaps)
+            else:
+                self.scale.apply(numbers, gaps)
+            return numbers.astype(np.float32)
 
     def _work(self, rows: Sequence[Row]) -> Matrix:
         """The numbers of the rows, and what is derived from them."""
@@ -102,12 +116,14 @@ class Encoder:
         """Categories into a matrix of zeros."""
         ones: list[int] = []
         for category in self.categories:
-            codes = category.codes.read(category.slot.values(rows, work))
-            if category.indicator:
+            codes = category.read(rows, work)
+            if not category.indicator:
+                matrix[:, category.start] = codes
+            elif len(codes) == 1:
+                ones += [category.start + code for code in codes if code >= 0]
+            else:
                 bases = range(category.start, len(rows) * self.width, self.width)
                 ones += [base + code for base, code in zip(bases, codes, strict=True) if code >= 0]
-            else:
-                matrix[:, category.start] = codes
         if ones:
             matrix.put(ones, 1.0)
 

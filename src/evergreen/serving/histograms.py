@@ -5,6 +5,7 @@ trees hang under one another as one: above them stand nodes that lead by the num
 feature, so that one call answers for a row as often as there are trees.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,10 @@ from evergreen.serving.encode import Encoder
 from evergreen.serving.uncompiled import NotCompilable
 
 Matrix = npt.NDArray[Any]
-# With more rows than this, going from tree to tree costs less than copying the rows once a tree.
-FEW = 8
+# With more rows than this, going from tree to tree costs less than leading every row to every tree.
+FEW = 64
+# So many pairs of a row and a tree are asked about at once: a few megabytes.
+PAIRS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class HistogramTrees:
     def scores(self, matrix: Matrix) -> Matrix:
         """Raw scores, shape (rows, trees an iteration), summed in scikit-learn's order."""
         wide = (matrix if self.order is None else matrix[:, self.order]).astype(np.float64)
-        return self._at_once(wide) if len(wide) <= FEW else self._one_by_one(wide)
+        if len(wide) > FEW:
+            return self._one_by_one(wide)
+        return in_parts(self._at_once, wide, self.shape[0] * self.shape[1])
 
     def _at_once(self, matrix: Matrix) -> Matrix:
         from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
@@ -43,16 +48,17 @@ class HistogramTrees:
         rows, columns = matrix.shape
         iterations, width = self.shape
         trees = iterations * width
-        asked = np.empty((rows, trees, columns + 1))
-        asked[:, :, :columns] = matrix[:, np.newaxis, :]
-        asked[:, :, columns] = np.arange(trees)
-        leaves = np.empty(rows * trees)
-        flat = asked.reshape(rows * trees, columns + 1)
+        # All rows of one tree after another: its nodes stay at hand.
+        asked = np.empty((trees, rows, columns + 1))
+        asked[:, :, :columns] = matrix
+        asked[:, :, columns] = np.arange(trees)[:, np.newaxis]
+        leaves = np.empty(trees * rows)
+        flat = asked.reshape(trees * rows, columns + 1)
         _predict_from_raw_data(self.joined, flat, self.bitsets, self.known, self.places, 1, leaves)
-        parts = leaves.reshape(rows, iterations, width)
-        parts[:, 0] += self.baseline
+        parts = leaves.reshape(iterations, width, rows)
+        parts[0] += self.baseline[:, np.newaxis]
         # One after the other, where a plain sum would take them in pairs: the last digit is scikit-learn's as well.
-        return np.asarray(np.add.accumulate(parts, axis=1)[:, -1])
+        return np.asarray(np.add.accumulate(parts, axis=0)[-1].T)
 
     def _one_by_one(self, matrix: Matrix) -> Matrix:
         from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
@@ -64,6 +70,14 @@ class HistogramTrees:
             _predict_from_raw_data(nodes, matrix, bitsets, self.known, self.places, 1, leaves)
             scores[number % self.shape[1]] += leaves
         return scores.T
+
+
+def in_parts(ask: Callable[[Matrix], Matrix], matrix: Matrix, trees: int) -> Matrix:
+    """What is said to the rows, asked about so few at a time that their pairs with trees fit into the memory."""
+    most = max(1, PAIRS // trees)
+    if len(matrix) <= most:
+        return ask(matrix)
+    return np.vstack([ask(matrix[start : start + most]) for start in range(0, len(matrix), most)])
 
 
 def histogram_trees(estimator: Any, encoder: Encoder) -> HistogramTrees:
