@@ -12,12 +12,15 @@ from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pin, Pins
+from evergreen.store.pruned import PrunedLog
+from evergreen.store.standing import standing
 
 
 def show_attention(console: Console, specs: Sequence[ModelSpec], ledger: Ledger, settings: Settings) -> None:
     """Print what waits for a person and what a person should know; nothing where there is nothing."""
     pins = {spec.model: Pins(settings.store_url).pinned(spec.model) for spec in specs}
     lines = [line for s in specs for line in (*_waiting(s, ledger, pins[s.model]), *_pinned(pins[s.model]))]
+    lines += [line for spec in specs for line in _no_way_back(spec.model, ledger)]
     for line in (*lines, *_strangers(specs, ledger, settings)):
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -38,6 +41,16 @@ def _waiting(spec: ModelSpec, ledger: Ledger, pin: Pin | None) -> Iterator[str]:
         yield f"  {escape('; '.join(entry.reasons))}"
         once = "; approving takes evergreen unpin first" if pin else ""
         yield f"  {_how(entry, ledger)}{once}"
+
+
+def _no_way_back(model: str, ledger: Ledger) -> Iterator[str]:
+    """A rollback without a target goes back to the champion before; after several of them, that may have been pruned."""
+    crowns, rollbacks = ledger.history(model), ledger.rollbacks(model)
+    before = standing((crown.version, crown.decision_id in rollbacks) for crown in crowns)[-2:-1]
+    for version in before:
+        if note := PrunedLog(ledger.url).version(model, version):
+            yield f"\n[yellow]{model} has no champion to go back to[/]: version {version} was {escape(note.said)}"
+            yield f"  evergreen history {model} names others, for evergreen rollback {model} --to … --why …"
 
 
 def _how(entry: LedgerEntry, ledger: Ledger) -> str:

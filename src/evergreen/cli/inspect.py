@@ -15,6 +15,7 @@ from evergreen.settings import Settings
 from evergreen.spec import load_spec
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.pruned import Kind, PrunedLog
 
 OUTCOME_STYLES = {"PASS": "green", "FAIL": "red", "UNKNOWN": "yellow"}
 DECISION_STYLES = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "SKIP": "dim"}
@@ -83,18 +84,23 @@ def show_history(model: str, at: datetime | None, limit: int, settings: Settings
         return
     if at is not None:
         _show_champion_at(console, name, at, ledger)
+        _show_pruned_at(console, name, at, ledger)
         return
     heads = ("#", "decided", "as of", "reason", "by", "decision", "version", "champion", "why")
     table = Table(*heads, box=None, pad_edge=False)
     crowned = {crown.decision_id for crown in ledger.history(name)}
+    pruned = PrunedLog(settings.store_url).of(name, Kind.VERSION)
     for entry in entries:
         style = DECISION_STYLES[entry.kind]
         champion = _champion_of(entry, crowned)
         moments = (f"{entry.decided_at:%Y-%m-%d %H:%M}", f"{entry.as_of:%Y-%m-%d}")
         kind, why = f"[{style}]{entry.kind}[/]", escape("; ".join(entry.reasons))
         who = (_why_written(entry), escape(entry.decided_by))
-        table.add_row(str(entry.id), *moments, *who, kind, str(entry.version or "–"), champion, why)
+        version = f"{entry.version or '–'}{' (pruned)' if str(entry.version) in pruned else ''}"
+        table.add_row(str(entry.id), *moments, *who, kind, version, champion, why)
     console.print(table)
+    for version in sorted({entry.version for entry in entries if str(entry.version) in pruned}, key=str):
+        console.print(f"version {version} was {escape(pruned[str(version)].said)}", highlight=False)
 
 
 def _champion_of(entry: LedgerEntry, crowned: set[int]) -> str:
@@ -131,6 +137,13 @@ def _status_of(model: str, ledger: Ledger) -> tuple[str, ...]:
     last = entries[0]
     style = DECISION_STYLES[last.kind]
     return (*crowned, f"[{style}]{last.kind}[/]", f"{last.as_of:%Y-%m-%d}", f"{last.decided_at:%Y-%m-%d %H:%M}")
+
+
+def _show_pruned_at(console: Console, model: str, at: datetime, ledger: Ledger) -> None:
+    found = ledger.champion_at(model, at)
+    note = PrunedLog(ledger.url).version(model, found[0]) if found else None
+    if found and note:
+        console.print(f"version {found[0]} was {escape(note.said)}", highlight=False)
 
 
 def _show_champion_at(console: Console, model: str, at: datetime, ledger: Ledger) -> None:
