@@ -44,7 +44,7 @@ def _waiting(spec: ModelSpec, ledger: Ledger, pin: Pin | None) -> Iterator[str]:
 
 
 def _no_way_back(model: str, ledger: Ledger) -> Iterator[str]:
-    """A rollback without a target goes back to the champion before; after several of them, that may have been pruned."""
+    """A rollback without a target goes back to the champion before; after several, that one may have been pruned."""
     crowns, rollbacks = ledger.history(model), ledger.rollbacks(model)
     before = standing((crown.version, crown.decision_id in rollbacks) for crown in crowns)[-2:-1]
     for version in before:
