@@ -42,6 +42,7 @@ class Category:
             return self.codes.read(self.slot.values(rows, work))
         # Texts stand in the rows. Putting both walks into one saves a third of the time.
         get, unseen, position = self.codes.table.get, self.codes.unseen, self.slot.position
+        assert position is not None
         return [get(row[position], unseen) for row in rows]
 
 

@@ -223,7 +223,7 @@ def _whole(value: float) -> float:
 def _clean(nulls: frozenset[str], nullable: bool, value: Any) -> str | None:
     if value is None:
         return None
-    text = str(value).strip()
+    text = value.strip() if value.__class__ is str else str(value)
     if text in nulls:
         if nullable:
             return None
