@@ -63,5 +63,6 @@ def test_what_tending_finds_certain_is_done_and_said(crowned, trial, evergreen):
     canaries = Canaries(crowned.settings.store_url)
     canaries.observe(trial.decision_id, "champion", "a", Totals(9_000, 9), trial.since)
     canaries.observe(trial.decision_id, "challenger", "a", Totals(100, 90), trial.since)
-    assert f"canaries: decision {trial.decision_id} of tiny ends in REJECT" in evergreen("tend").text
+    told = evergreen("tend").text
+    assert f"canaries: tiny: REJECT of version 2: the canary of decision {trial.decision_id} broke a condition" in told
     assert f"canary of {trial.decision_id}" in evergreen("history", "tiny").text

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class Side(StrEnum):
 
     CHAMPION = "champion"
     CHALLENGER = "challenger"
+    WATCHED = "watched"  # the challenger after its promotion
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,17 @@ class Arm:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen of a canary: both sides, and when it began; aware moments. `until` is when it was counted last."""
+    """What was seen of a canary: both sides, and when it began; aware moments.
+
+    `until` is when it was counted last. `watched` is the challenger after its promotion, where that is watched.
+    """
 
     decision_id: int
     champion: Arm
     challenger: Arm
     since: datetime
     until: datetime | None = None
+    watched: Totals = field(default_factory=Totals)
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,14 @@ def judge_canary(observed: Observed, rules: CanaryRules, now: datetime) -> Verdi
     return Verdict(Action.END if now - observed.since >= rules.within else Action.KEEP_ON, checks)
 
 
-def is_broken(observed: Observed, rules: CanaryRules) -> tuple[Check, ...]:
-    """The conditions that are broken for certain; none where nothing is known."""
-    return tuple(check for check in _conditions(observed, rules) if check.outcome is Outcome.FAIL)
+def broken_since(observed: Observed, rules: CanaryRules) -> tuple[str, ...]:
+    """What the new champion breaks for certain since its promotion, in sentences; none where nothing is certain.
+
+    It is held against what the champion before it did during the trial: nobody asks that one any more.
+    """
+    alone = replace(observed, challenger=Arm(observed.challenger.version, observed.watched))
+    broken = [check for check in _conditions(alone, rules) if check.outcome is Outcome.FAIL]
+    return tuple(f"{check.why} (must be {check.bound})" for check in broken)
 
 
 def explain(verdict: Verdict, decision_id: int, rules: CanaryRules) -> tuple[str, ...]:

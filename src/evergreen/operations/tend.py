@@ -9,6 +9,7 @@ from evergreen.address import redacted
 from evergreen.errors import EvergreenError
 from evergreen.operations.crashed import Watch, look_after_runs
 from evergreen.operations.relay import NO_HASTE, Pace, relay
+from evergreen.operations.retention import forget_traffic
 from evergreen.operations.silence import notice_silence
 from evergreen.operations.specs import Specs, read_specs
 from evergreen.orchestrator.api import PrefectApi
@@ -47,6 +48,7 @@ def tend(
         "crashed": lambda: [] if api is None else look_after_runs(Watch(api, settings, now, _pages(api, environ))),
         "silence": lambda: notice_silence(specs, settings, now),
         "relay": lambda: relay(specs, settings, api, environ, now, pace),
+        "traffic": lambda: forget_traffic(specs, settings, now),
     }
     for name, part in parts.items():
         lines += _attempt(name, part)
@@ -65,12 +67,14 @@ def _attempt(name: str, part: Callable[[], list[str]]) -> list[str]:
 
 
 def _advance(settings: Settings, now: datetime) -> list[str]:
-    if all(canary.state is CanaryState.ENDED for canary in Canaries(settings.store_url).history()):
+    canaries = Canaries(settings.store_url)
+    running = any(canary.state is not CanaryState.ENDED for canary in canaries.history())
+    if not running and not canaries.watched(now):
         return []
     from evergreen.stages.canary import advance_canaries
 
     return [
-        f"canaries: decision {entry.resolves} of {entry.model} ends in {entry.kind}: {'; '.join(entry.reasons)}"
+        f"canaries: {entry.model}: {entry.kind} of version {entry.version}: {'; '.join(entry.reasons)}"
         for entry in advance_canaries(settings, now)
     ]
 

@@ -1,38 +1,41 @@
 """Canaries: what the counts of a trial say is done, through the same protocol as a person's answer."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from evergreen.errors import EvergreenError, PinnedChampion
-from evergreen.gate.canary import Action, Verdict, explain, judge_canary
+from evergreen.gate.canary import Action, Verdict, broken_since, explain, judge_canary
 from evergreen.registry.versions import StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.answer import Answer, grant, turn_down
 from evergreen.stages.open import registry_of
+from evergreen.stages.rollback import Target, rollback
 from evergreen.store.canary import Canaries, Canary, CanaryState
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import AlreadyDecided, Ledger
+from evergreen.store.pins import Pins
 from evergreen.store.reconcile import reconcile
 
 log = logging.getLogger("evergreen.canary")
 _BY = "evergreen"
+Act = Callable[[Canary, Canaries, Settings, datetime], LedgerEntry | None]
 
 
 def advance_canaries(settings: Settings, now: datetime) -> tuple[LedgerEntry, ...]:
     """Judge every trial by the rules that its decision was written with, and act on what is certain.
 
-    What comes back are the answers that were written. Of two who advance at once one answers; what was killed in
+    What comes back are the decisions that were written. A promotion that is watched is gone back from where a condition
+    breaks. Of two who advance at once one answers; what was killed in
     between is finished by whoever comes next. A trial that cannot be acted on keeps the others from nothing: the first
     such error is raised when all have had their turn.
     """
-    canaries, ledger = Canaries(settings.store_url), Ledger(settings.store_url)
-    answers, errors = [], []
-    for canary in canaries.history():
-        if canary.state is CanaryState.ENDED:
-            continue
+    canaries = Canaries(settings.store_url)
+    answers, errors = list[LedgerEntry](), list[EvergreenError]()
+    for canary, act in _at_work(canaries, now):
         try:
-            answer = _advance(canary, canaries, ledger, settings, now)
+            answer = act(canary, canaries, settings, now)
         except AlreadyDecided as error:
             log.info("canary      %s", error)
         except EvergreenError as error:
@@ -45,19 +48,39 @@ def advance_canaries(settings: Settings, now: datetime) -> tuple[LedgerEntry, ..
     return tuple(answers)
 
 
-def _advance(
-    canary: Canary, canaries: Canaries, ledger: Ledger, settings: Settings, now: datetime
-) -> LedgerEntry | None:
-    # A promotion that was cut short is finished or withdrawn, and its trial with it.
-    for line in reconcile(ledger, registry_of(settings), canary.model, now):
+def _at_work(canaries: Canaries, now: datetime) -> list[tuple[Canary, Act]]:
+    running = [canary for canary in canaries.history() if canary.state is not CanaryState.ENDED]
+    return [*((canary, _watch) for canary in canaries.watched(now)), *((canary, _advance) for canary in running)]
+
+
+def _watch(canary: Canary, canaries: Canaries, settings: Settings, now: datetime) -> LedgerEntry | None:
+    """Go back to the champion before, where the one that was promoted broke a condition since."""
+    _finish(canary, settings, now)
+    broken = broken_since(canaries.observed(canary), canary.rules)
+    if not broken or canary not in canaries.watched(now, canary.model):
+        return None
+    if pin := Pins(settings.store_url).pinned(canary.model):
+        log.warning("canary      %s breaks a condition, and is pinned by %s", canary.model, pin.by)
+        return None
+    why = f"since the canary of decision {canary.decision_id} was promoted, {'; '.join(broken)}"
+    return rollback(canary.model, Target(canary.champion), _BY, why, settings, now)
+
+
+def _finish(canary: Canary, settings: Settings, now: datetime) -> None:
+    """A promotion or rollback that was cut short is finished or withdrawn, and its trial with it."""
+    for line in reconcile(Ledger(settings.store_url), registry_of(settings), canary.model, now):
         log.warning("reconcile   %s", line)
+
+
+def _advance(canary: Canary, canaries: Canaries, settings: Settings, now: datetime) -> LedgerEntry | None:
+    _finish(canary, settings, now)
     canaries.settle(canary.model, now)
     if canary.decision_id not in [running.decision_id for running in canaries.open(canary.model)]:
         return None
     verdict = judge_canary(canaries.observed(canary), canary.rules, now)
     if verdict.action is Action.KEEP_ON:
         return None
-    held = ledger.entry(canary.decision_id)
+    held = Ledger(settings.store_url).entry(canary.decision_id)
     assert held is not None, "a foreign key holds every trial to its decision"
     if verdict.action is Action.PROMOTE:
         return _promote(canary, held, verdict, settings, now)

@@ -17,7 +17,7 @@ from evergreen.store.database import answering, open_engine, upsert, writing
 from evergreen.store.facts import Fact
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_entry
-from evergreen.store.tables import canaries, canary_totals, decisions
+from evergreen.store.tables import canaries, canary_totals, champions, decisions
 
 
 class CanaryState(StrEnum):
@@ -53,6 +53,13 @@ class Canary:
         """When its time is over."""
         return self.since + self.rules.within
 
+    @property
+    def watched_until(self) -> datetime | None:
+        """Until when the promotion that it ended in is watched; None where it is not."""
+        if self.outcome is not Ended.PROMOTED or self.until is None or self.rules.watch is None:
+            return None
+        return self.until + self.rules.watch
+
 
 @dataclass(frozen=True)
 class Canaries:
@@ -82,6 +89,18 @@ class Canaries:
         query = query if model is None else query.where(begun.c.model == model)
         with answering(self.url), self._engine.connect() as connection:
             return tuple(_to_canary(row) for row in connection.execute(query).mappings())
+
+    def watched(self, now: datetime, model: str | None = None) -> tuple[Canary, ...]:
+        """Trials that ended in a promotion which is watched still: their challenger is champion since, and nobody else.
+
+        Serving counts its requests as Side.WATCHED of the trial's decision.
+        """
+        late = [trial for trial in self.history(model) if trial.watched_until is not None and now < trial.watched_until]
+        newest = sa.select(sa.func.max(champions.c.id)).group_by(champions.c.model)
+        with answering(self.url), self._engine.connect() as connection:
+            query = sa.select(decisions.c.resolves).join(champions, champions.c.decision_id == decisions.c.id)
+            reigning = set(connection.execute(query.where(champions.c.id.in_(newest))).scalars()) if late else set()
+        return tuple(trial for trial in late if trial.decision_id in reigning)
 
     def find(self, decision_id: int) -> Canary | None:
         """The trial of a decision; None where it has none."""
@@ -115,6 +134,7 @@ class Canaries:
             Arm(canary.challenger, arms[Side.CHALLENGER]),
             canary.since,
             max((row["at"] for row in rows), default=None),
+            arms[Side.WATCHED],
         )
 
     def settle(self, model: str, now: datetime) -> None:

@@ -49,7 +49,7 @@ def test_a_held_challenger_is_tried_by_the_rules_of_its_decision(tried):
     (trial,) = tried.canaries.open(MODEL)
     assert (trial.decision_id, trial.champion, trial.challenger) == (2, 1, 2)
     assert trial.rules.within == WITHIN
-    assert tried.judge() == ()
+    assert tried.judge_trials() == ()
     assert crowned(tried) == [1]
 
 
@@ -59,12 +59,12 @@ def test_a_held_challenger_is_tried_by_the_rules_of_its_decision(tried):
 )
 def test_a_verdict_is_an_answer_with_its_checks(tried, challenger, kind, outcome, champion):
     tried.count(challenger)
-    (entry,) = tried.judge()
+    (entry,) = tried.judge_trials()
     assert (entry.kind, entry.cause, entry.resolves, entry.decided_by) == (kind, Cause.CANARY, 2, "evergreen")
     assert "canary_error_increase" in [check.name for check in entry.checks]
     assert (tried.champion, crowned(tried)[-1], outcomes(tried)) == (champion, champion, [outcome])
     assert tried.registry.aliases(MODEL) == {"champion": champion}
-    assert tried.judge() == ()
+    assert tried.judge_trials() == ()
 
 
 @pytest.mark.parametrize("challenger", [FINE, BAD])
@@ -72,8 +72,8 @@ def test_a_verdict_is_an_answer_with_its_checks(tried, challenger, kind, outcome
 def test_a_verdict_that_is_cut_short_is_finished_by_who_comes_next(tried, point, challenger):
     tried.count(challenger)
     tried.advance(kill=point)
-    tried.judge()
-    assert tried.judge() == ()
+    tried.judge_trials()
+    assert tried.judge_trials() == ()
     assert (crowned(tried), outcomes(tried)) == (
         ([1, 2], [Ended.PROMOTED]) if challenger is FINE else ([1], [Ended.ROLLED_BACK])
     )
@@ -84,8 +84,8 @@ def test_a_verdict_that_is_cut_short_is_finished_by_who_comes_next(tried, point,
 def test_of_two_who_judge_at_once_one_answers(tried):
     tried.count(FINE)
     second = []
-    tried.met, tried.act = ("before record", "another"), lambda other: second.append(tried.judge())
-    assert tried.judge() == ()
+    tried.met, tried.act = ("before record", "another"), lambda other: second.append(tried.judge_trials())
+    assert tried.judge_trials() == ()
     assert [entry.kind for entry in second[0]] == [PROMOTE]
     assert crowned(tried) == [1, 2]
     assert len(tried.ledger.entries(MODEL)) == 3
@@ -94,7 +94,7 @@ def test_of_two_who_judge_at_once_one_answers(tried):
 def test_a_challenger_that_fails_its_smoke_test_on_the_day_is_rejected(tried):
     tried.count(FINE)
     tried.sound = False
-    (entry,) = tried.judge()
+    (entry,) = tried.judge_trials()
     assert (entry.kind, outcomes(tried), crowned(tried)) == (REJECT, [Ended.ROLLED_BACK], [1])
     assert entry.reasons[0] == "the canary of decision 2 met every condition"
 
@@ -104,7 +104,7 @@ def test_time_ends_a_trial_and_the_champion_stays(tried, challenger):
     if challenger:
         tried.count(challenger)
     tried.wait()
-    (entry,) = tried.judge()
+    (entry,) = tried.judge_trials()
     assert (entry.kind, entry.cause, entry.resolves) == (REJECT, Cause.TIMEOUT, 2)
     assert (outcomes(tried), crowned(tried)) == ([Ended.TIMED_OUT], [1])
 
@@ -112,7 +112,7 @@ def test_time_ends_a_trial_and_the_champion_stays(tried, challenger):
 def test_what_time_ends_may_be_left_to_a_person_who_has_time_from_then_on(tried):
     tried.try_challenger(on_timeout="hold")
     tried.wait()
-    assert tried.judge() == ()
+    assert tried.judge_trials() == ()
     assert outcomes(tried) == [Ended.OVERTAKEN, Ended.TIMED_OUT]
     ended = tried.now
     assert answer.expire(tried.home, ended + timedelta(hours=11), {MODEL: timedelta(hours=12)}) == ()
@@ -128,7 +128,7 @@ def test_a_trial_is_not_a_question_that_nobody_answers(tried):
 def test_a_person_may_answer_first(tried, say, champion):
     say(2, "eva", "I know", tried.home, tried.now)
     tried.count(BAD)
-    assert tried.judge() == ()
+    assert tried.judge_trials() == ()
     assert (outcomes(tried), crowned(tried)[-1]) == ([Ended.ANSWERED], champion)
     with pytest.raises(UserError, match="is answered already"):
         answer.approve(2, "tom", "so do I", tried.home, tried.now)
@@ -139,7 +139,7 @@ def test_a_newer_training_overtakes_a_trial(tried):
     assert [trial.decision_id for trial in tried.canaries.open(MODEL)] == [3]
     assert outcomes(tried) == [Ended.OVERTAKEN, None]
     tried.count(FINE)
-    assert [entry.resolves for entry in tried.judge()] == [3]
+    assert [entry.resolves for entry in tried.judge_trials()] == [3]
 
 
 def test_another_champion_ends_a_trial_against_the_one_before(people_with_trial):
@@ -148,7 +148,7 @@ def test_another_champion_ends_a_trial_against_the_one_before(people_with_trial)
     go_back(machine)
     assert machine.canaries.open(MODEL) == ()
     assert outcomes(machine) == [Ended.WITHDRAWN]
-    assert machine.judge() == ()
+    assert machine.judge_trials() == ()
     assert machine.champion == 1
 
 
@@ -166,17 +166,17 @@ def people_with_trial(template):
 def test_a_pin_keeps_the_champion_and_the_trial_goes_on_until_its_time_is_over(tried):
     tried.set_pin()
     tried.count(FINE)
-    assert tried.judge() == ()
+    assert tried.judge_trials() == ()
     assert outcomes(tried) == [None]
     Pins(tried.home.store_url).unpin(MODEL, "eva", "done", tried.now)
-    assert [entry.kind for entry in tried.judge()] == [PROMOTE]
+    assert [entry.kind for entry in tried.judge_trials()] == [PROMOTE]
 
 
 def test_a_pin_that_outlasts_the_trial_ends_it(tried):
     tried.set_pin()
     tried.count(FINE)
     tried.wait()
-    assert [(entry.kind, entry.cause) for entry in tried.judge()] == [(REJECT, Cause.TIMEOUT)]
+    assert [(entry.kind, entry.cause) for entry in tried.judge_trials()] == [(REJECT, Cause.TIMEOUT)]
 
 
 def test_an_alias_moved_by_hand_ends_the_trial_and_leaves_the_rest_to_a_person(people_with_trial):
@@ -184,6 +184,58 @@ def test_an_alias_moved_by_hand_ends_the_trial_and_leaves_the_rest_to_a_person(p
     machine.count(FINE)
     machine.registry.alias["champion"] = 1
     with pytest.raises(Exception, match="compared its challenger with version 2"):
-        machine.judge()
+        machine.judge_trials()
     assert outcomes(machine) == [Ended.WITHDRAWN]
-    assert machine.judge() == ()
+    assert machine.judge_trials() == ()
+
+
+@pytest.fixture
+def watched(tried):
+    """Version 2 stood its trial, and its promotion is watched for a day."""
+    tried.try_challenger(watch=timedelta(days=1))
+    tried.count(FINE)
+    assert [entry.version for entry in tried.judge_trials()] == [3]
+    return tried
+
+
+def count_watched(machine, totals):
+    (trial,) = machine.canaries.watched(machine.now, MODEL)
+    machine.canaries.observe(trial.decision_id, "watched", "a", totals, machine.now)
+
+
+@pytest.mark.parametrize("point", [None, *POINTS])
+def test_a_promotion_that_breaks_a_condition_while_it_is_watched_is_gone_back_from_once(watched, point):
+    count_watched(watched, BAD)
+    watched.advance(kill=point)
+    watched.judge_trials()
+    assert watched.judge_trials() == ()
+    assert crowned(watched) == [1, 3, 1]
+    back = watched.ledger.entries(MODEL)[0]
+    assert (back.cause, back.decided_by, back.champion_before) == (Cause.ROLLBACK, "evergreen", 3)
+    assert "since the canary of decision 3 was promoted, 500 of 1,000 requests failed" in back.reasons[0]
+    assert len(watched.ledger.entries(MODEL)) == 5
+
+
+def test_what_goes_well_or_is_watched_no_more_stays(watched):
+    count_watched(watched, FINE)
+    assert watched.judge_trials() == ()
+    count_watched(watched, BAD)
+    watched.now += timedelta(days=1)
+    assert watched.judge_trials() == ()
+    assert crowned(watched) == [1, 3]
+
+
+def test_a_pin_keeps_what_is_watched(watched):
+    count_watched(watched, BAD)
+    watched.set_pin()
+    assert watched.judge_trials() == ()
+    assert crowned(watched) == [1, 3]
+    watched.take_off_pin()
+    assert [entry.cause for entry in watched.judge_trials()] == [Cause.ROLLBACK]
+
+
+def test_a_champion_that_followed_is_not_blamed(watched):
+    count_watched(watched, BAD)
+    promote_next(watched)
+    assert watched.canaries.watched(watched.now) == ()
+    assert watched.judge_trials() == ()

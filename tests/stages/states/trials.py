@@ -1,5 +1,6 @@
 """What is tried on real requests: trials begin, are counted, judged, and die on the way like everything else."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -7,24 +8,31 @@ from hypothesis.stateful import invariant, rule
 
 from evergreen.evaluation.totals import Totals
 from evergreen.gate.decision import DecisionKind
-from evergreen.gate.judge import decide
-from evergreen.registry.versions import said_of_pin
 from evergreen.spec.canary import CanaryRules
-from evergreen.stages import canary
-from evergreen.stages.settle import settle
+from evergreen.stages import canary, promote
 from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause
-from evergreen.store.pins import Pins
+from evergreen.store.ledger import Ledger
 from tests.stages.states.people import People
 from tests.stages.states.registry import MODEL
-from tests.stages.states.runs import GOOD
 from tests.stages.states.world import kills, meets, mostly, skews
 
 WITHIN = timedelta(hours=30)
 FINE = Totals(20_000, 20, {0: 20_000})
 BAD = Totals(1_000, 500, {0: 1_000})
 FEW = Totals(10, 0, {0: 10})
+
+
+@dataclass(frozen=True)
+class Tried(Ledger):
+    """The ledger of a run in mode canary: what it holds is tried."""
+
+    rules: CanaryRules
+
+    def record(self, entry):
+        waits = entry.kind is DecisionKind.HOLD and entry.version is not None
+        return Ledger.record(self, entry, self.rules if waits else None)
 
 
 class Trials(People):
@@ -34,21 +42,26 @@ class Trials(People):
     def canaries(self):
         return Canaries(self.home.store_url)
 
-    @rule(kill=kills, sound=mostly, on_timeout=st.sampled_from(["reject", "hold"]))
-    def try_challenger(self, kill=None, sound=True, on_timeout="reject"):
+    @rule(
+        kill=kills,
+        sound=mostly,
+        on_timeout=st.sampled_from(["reject", "hold"]),
+        watch=st.sampled_from([None, timedelta(hours=20)]),
+    )
+    def try_challenger(self, kill=None, sound=True, on_timeout="reject", watch=None):
         """A run in mode canary, which may die before or after it wrote its decision."""
-        settle(self.ledger, self.registry, MODEL, self.now)
-        self.sound, before, fence = sound, self.champion, self.ledger.fence(MODEL)
-        self.trained += 1
-        self.rules = CanaryRules(within=WITHIN, on_timeout=on_timeout) if before else None
-        mode = "canary" if before else "automatic"
-        decision = decide([GOOD], mode, pinned=said_of_pin(self.home.store_url, MODEL))
+        rules = CanaryRules(within=WITHIN, on_timeout=on_timeout, watch=watch)
+        if not self.judge("canary" if self.champion else "automatic"):
+            return
+        self.sound, (digest, before, fence, decision) = sound, self.runs.pop()
+        untried, tried = self.ledger, Tried(self.ledger.url, rules)
         with self.mortally(kill):
-            self.write(f"digest {self.trained}", before, fence, decision)
-
-    def store(self, entry):
-        tried = entry.kind is DecisionKind.HOLD and entry.version and "canary" in entry.reasons[0]
-        return self.ledger.record(entry, self.rules if tried else None)
+            try:
+                self.ledger = tried
+                entry = self.record(digest, before, fence, decision)
+            finally:
+                self.ledger = untried
+            promote.promote(entry, self.home, self.now)
 
     @rule(challenger=st.sampled_from([FINE, FINE, BAD, FEW]), process=st.sampled_from("ab"))
     def count(self, challenger=FINE, process="a"):
@@ -56,25 +69,30 @@ class Trials(People):
             self.canaries.observe(trial.decision_id, "champion", process, FINE, self.now)
             self.canaries.observe(trial.decision_id, "challenger", process, challenger, self.now)
 
+    @rule(totals=st.sampled_from([FINE, BAD]))
+    def count_after(self, totals):
+        for trial in self.canaries.watched(self.now, MODEL):
+            self.canaries.observe(trial.decision_id, "watched", "a", totals, self.now)
+
     @rule(kill=kills, met=meets, sound=mostly, skew=skews)
     def advance(self, kill=None, met=None, sound=True, skew=timedelta(0)):
         self.sound = sound
         with self.mortally(kill, met):
-            self.judge(skew)
+            self.judge_trials(skew)
 
     @rule()
     def judge_twice(self):
         """Whatever was cut short, who comes next finishes it, and nothing is left for who comes after."""
         self.sound = True
         with self.mortally(None):
-            self.judge()
-            assert self.judge() == ()
+            self.judge_trials()
+            assert self.judge_trials() == ()
 
     @rule()
     def wait(self):
         self.now += WITHIN
 
-    def judge(self, skew=timedelta(0)):
+    def judge_trials(self, skew=timedelta(0)):
         self.patch.setattr(canary, "registry_of", lambda home: self.registry)
         return canary.advance_canaries(self.home, self.now + skew)
 
@@ -105,8 +123,3 @@ class Trials(People):
     def the_chains_hold(self):
         if hasattr(self, "ledger") and self.trained % 5 == 0:
             assert self.ledger.verify() == ()
-
-    @invariant()
-    def a_pin_holds_trials_too(self):
-        if hasattr(self, "ledger") and Pins(self.home.store_url).pinned(MODEL):
-            assert self.champion == self.kept
