@@ -24,7 +24,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(prune)
 
 
-def prune(  # noqa: PLR0913 - options of a command are its parameters
+def prune(
     model: Annotated[str | None, typer.Argument(help="A registered model; all of them when left out.")] = None,
     older_than: Annotated[str, typer.Option(metavar="AGE", help="Younger things stay: 180d, 26w.")] = "180d",
     keep: Annotated[int, typer.Option(min=0, help="Past champions that stay, however old they are.")] = 5,
