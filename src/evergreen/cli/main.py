@@ -20,6 +20,7 @@ from evergreen.cli import (
     reproduce,
     scoring,
     serving,
+    skew,
 )
 from evergreen.cli.process import one_run
 from evergreen.errors import EvergreenError
@@ -157,6 +158,7 @@ for module in (
     affected,
     scoring,
     serving,
+    skew,
 ):
     module.add_commands(app)
 

@@ -147,12 +147,13 @@ class Traffic:
 
         It happens in transactions of at most `chunk` groups, so that others can write between them.
         """
+        c, old = ground_truth.c, (ground_truth.c.model == model) & (ground_truth.c.received_at < before)
         forgotten = 0
-        while deleted := self._forget_some(model, before, chunk):
+        while deleted := self._forget_groups(model, before, chunk):
             forgotten += deleted
-        with answering(self.url), writing(self._engine) as connection:
-            old = (ground_truth.c.model == model) & (ground_truth.c.received_at < before)
-            connection.execute(sa.delete(ground_truth).where(old))
+        while labels := self._look(sa.select(c.id).where(old).limit(chunk * 10)):
+            with answering(self.url), writing(self._engine) as connection:
+                connection.execute(sa.delete(ground_truth).where(c.id.in_([label.id for label in labels])))
         return forgotten
 
     @cached_property
@@ -169,16 +170,20 @@ class Traffic:
         with answering(self.url), self._engine.connect() as connection:
             return read_labels(connection.execute(query).mappings())
 
-    def _forget_some(self, model: str, before: datetime, chunk: int) -> int:
+    def _forget_groups(self, model: str, before: datetime, chunk: int) -> int:
         c = traffic.c
         old = (c.model == model) & (c.first_at < before) & (c.last_at < before)
-        query = sa.select(c.id, c.rows).where(old).order_by(c.first_at).limit(chunk)
-        with answering(self.url), writing(self._engine) as connection:
-            found = {row.id: row.rows for row in connection.execute(query)}
-            if found:
+        # Looked for without a lock: most of the time there is nothing to do.
+        found = {row.id: row.rows for row in self._look(sa.select(c.id, c.rows).where(old).limit(chunk))}
+        if found:
+            with answering(self.url), writing(self._engine) as connection:
                 connection.execute(sa.delete(predictions).where(predictions.c.traffic.in_(found)))
                 connection.execute(sa.delete(traffic).where(c.id.in_(found)))
         return sum(found.values())
+
+    def _look(self, query: sa.Select[Any]) -> Sequence[Any]:
+        with answering(self.url), self._engine.connect() as connection:
+            return connection.execute(query).all()
 
 
 _first_at = sa.type_coerce(traffic.c.first_at, sa.BigInteger)
