@@ -64,26 +64,33 @@ def test_the_commit_that_trained_a_version_is_checked_out_and_removed(crowned, c
     assert len(left.stdout.splitlines()) == 1
 
 
+@pytest.fixture
+def of_other_code(crowned, monkeypatch, tmp_path):
+    """A version that other sources trained, asked about from a repository that is empty."""
+    (tmp_path / "empty").mkdir()
+    subprocess.run([*GIT, "init", "-q"], cwd=tmp_path / "empty", check=True)
+    monkeypatch.chdir(tmp_path / "empty")
+    tracking_of(crowned.settings).client.set_model_version_tag(crowned.model, "1", tag.CODE, "older")
+    return crowned
+
+
 @pytest.mark.parametrize(
     ("commit", "why"),
     [("", "outside a git checkout"), ("0" * 40, "cannot be had"), ("1" * 40 + "-dirty", "changes on top")],
 )
-def test_code_that_nobody_has_is_said_so(crowned, checkout, commit, why):
-    set_commit(crowned, commit)
-    done = reproduce(checkout[0], crowned)
-    assert done.returncode == 2
-    assert why in done.stderr
-    assert "--this-code" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_code_that_nobody_has_is_said_so(of_other_code, evergreen, commit, why):
+    set_commit(of_other_code, commit)
+    answer = evergreen("reproduce", of_other_code.model, 1)
+    assert answer.code == 2
+    assert why in answer.err
+    assert "--this-code" in answer.err
 
 
-@pytest.mark.slow
-def test_this_code_says_that_it_is_not_the_one(crowned, checkout):
-    done = reproduce(checkout[0], crowned, "--this-code")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the same, every metric to within 1e-06, though not all is as it was recorded:" in done.stdout
-    assert "the code is not the one that trained this version" in done.stdout
-    assert not (checkout[0] / "evergreen.db").exists()
+def test_this_code_says_that_it_is_not_the_one(of_other_code, evergreen):
+    answer = evergreen("reproduce", of_other_code.model, 1, "--this-code")
+    assert answer.code == 0, answer.text
+    assert "the same, every metric to within 1e-06, though not all is as it was recorded:" in answer.out
+    assert "the code is not the one that trained this version" in answer.out
 
 
 def test_metrics_that_differ_are_the_exit_code_of_the_command(crowned, evergreen):

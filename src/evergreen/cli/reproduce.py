@@ -96,9 +96,9 @@ def _show(console: Console, found: "Reproduction") -> None:
         table.add_row(escape(name), *("–" if value is None else f"{value:.6g}" for value in values), style=style)
     console.print(table)
     same = "yellow" if found.notes else "green"
-    console.print(f"[{same if found.equal else 'red'}]{_verdict(found)}[/]", highlight=False)
+    console.print(f"[{same if found.equal else 'red'}]{_verdict(found)}[/]", highlight=False, soft_wrap=True)
     for note in found.notes:
-        console.print(f"[yellow]{escape(note)}[/]")
+        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
 
 
 def _verdict(found: "Reproduction") -> str:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from evergreen.data.snapshot import Snapshot
@@ -19,9 +20,11 @@ from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, Run
 from evergreen.stages.twin import find_loss, known_answer
 from evergreen.store.ledger import Ledger
-from evergreen.store.lock import exclusive
+from evergreen.store.lock import attempt, exclusive
 
 log = logging.getLogger("evergreen.track")
+
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def prepare_job(run: Run, snapshot: Snapshot, settings: Settings) -> Job:
@@ -63,18 +66,19 @@ def find_twin(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
 def track(job: Job, evidence: Evidence, settings: Settings) -> Iterator[Job]:
     """The job with an open tracking run, which is closed however the block ends: FINISHED, FAILED or KILLED.
 
-    One run at a time is on a training; UnavailableError for the second. A run that is skipped trains nothing and is
-    passed through.
+    One run at a time is on a training; UnavailableError for the second. A run that is skipped trains nothing and opens
+    none. What runs left open that died is closed either way.
     """
+    tracking, lock = tracking_of(settings), job.workspace.with_suffix(".lock")
     if evidence.decided(DecisionKind.SKIP):
+        with attempt(lock) as alone:
+            if alone is not None:
+                _close_orphans(job, tracking)
         yield job
         return
-    with exclusive(job.workspace.with_suffix(".lock"), timeout_seconds=5):
+    with exclusive(lock, timeout_seconds=5):
         job.workspace.mkdir(parents=True, exist_ok=True)
-        tracking = tracking_of(settings)
-        # Whoever left them open held this lock, and is dead.
-        for run_id in tracking.find_unfinished(job.spec.model, job.key):
-            tracking.finish(run_id, "KILLED")
+        _close_orphans(job, tracking)
         if job.run.request.force:
             _forget(job.workspace)
         with _open_run(job, tracking) as run:
@@ -142,6 +146,18 @@ def _open_run(job: Job, tracking: Tracking) -> Iterator[RunHandle]:
                 _close_trials(job, tracking, run, status)
         finally:
             tracking.finish(run.run_id, status)
+
+
+def _close_orphans(job: Job, tracking: Tracking) -> None:
+    """Close what the dead left open: on this training, whose lock is held here, and on the whole model, whose turn is.
+
+    A dry run has no turn, so that another one may live that is on other data.
+    """
+    orphans = set(tracking.find_unfinished(job.spec.model, job.key))
+    if not job.run.request.dry_run:
+        orphans.update(tracking.running(job.spec.model, dry_since=_EVER))
+    for run_id in orphans:
+        tracking.finish(run_id, "KILLED")
 
 
 def _close_trials(job: Job, tracking: Tracking, run: RunHandle, status: str) -> None:

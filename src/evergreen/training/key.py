@@ -29,7 +29,17 @@ _DISTRIBUTIONS = (
 # What of a spec's data no model is made from.
 _NOT_OF_DATA = {"source", "window", "label_delay"}
 
-_FOR_PEOPLE = ("cli", "cluster", "notify", "operations", "orchestrator", "report", "scaffold", "supervisor")
+_TRAINS_NOTHING = (
+    "cli",
+    "cluster",
+    "notify",
+    "operations",
+    "orchestrator",
+    "report",
+    "scaffold",
+    "serving",
+    "supervisor",
+)
 
 
 def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
@@ -63,11 +73,11 @@ def training_digest(spec: ModelSpec) -> str:
 def code_digest(spec: ModelSpec | None = None) -> str:
     """sha256 over the installed package's sources and, with a spec, over the modules that it names.
 
-    What only shows, asks and carries is left out: another wording, or another machine, trains no other model.
+    What only shows, asks, carries and serves is left out: another wording, or another machine, trains no other model.
     """
     root = Path(evergreen.__file__).parent
     names = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}
-    parts = [(name, path) for name, path in names.items() if name.split("/")[0] not in _FOR_PEOPLE]
+    parts = [(name, path) for name, path in names.items() if name.split("/")[0] not in _TRAINS_NOTHING]
     parts += [(name, path) for name in custom_modules(spec) if (path := _source(name)) is not None]
     return digest_of([(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in parts])
 
