@@ -11,6 +11,7 @@ from evergreen.stages.reigns import read_reigns, rolled_back
 from evergreen.stages.run import Run, reached
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.pruned import PrunedLog
 
 _SAME = "the same data, spec, code and environment"
 
@@ -48,14 +49,16 @@ def find_loss(entry: LedgerEntry, champion: int | None, tracking: Tracking, ledg
         return f"{challenger}, and is passed over: {lost}" if lost else ""
     if rolled_back(entry.version, read_reigns(ledger, entry.model)) is not None:
         return ""
-    damage = _damage(entry, Registry(tracking))
+    damage = _damage(entry, Registry(tracking), ledger)
     if damage and champion == entry.version:
         raise damaged_champion(entry.model, entry.version, damage)
     return say_passed_over(entry.version, damage) if damage else ""
 
 
-def _damage(entry: LedgerEntry, registry: Registry) -> str:
+def _damage(entry: LedgerEntry, registry: Registry, ledger: Ledger) -> str:
     number = reached(entry.version)
+    if note := PrunedLog(ledger.url).version(entry.model, number):
+        return f"was {note.said}"
     if number not in registry.versions(entry.model):
         return "is gone from the registry"
     found = registry.version(entry.model, number)
