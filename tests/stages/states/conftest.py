@@ -26,3 +26,12 @@ def people(template):
     assert machine.champion == 2
     yield machine
     machine.teardown()
+
+
+@pytest.fixture
+def nobody(template):
+    """A model that has never had a champion."""
+    machine = People()
+    machine.begin(crowned=False)
+    yield machine
+    machine.teardown()

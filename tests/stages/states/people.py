@@ -4,13 +4,14 @@ from datetime import timedelta
 
 from evergreen.stages import rollback
 from evergreen.store.pins import Pins
+from tests.stages.states.hands import Hands
 from tests.stages.states.laws import Laws
 from tests.stages.states.persons import Persons
 from tests.stages.states.registry import MODEL
 from tests.stages.states.runs import Runs
 
 
-class People(Runs, Persons, Laws):
+class People(Runs, Persons, Hands, Laws):
     """One model, its runs and its people."""
 
 

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from evergreen.stages import answer, pin, rollback
-from evergreen.stages.settle import settle
 from evergreen.store.entry import Cause
 from evergreen.store.pins import Pins
 from tests.stages.states.registry import MODEL
@@ -54,8 +53,8 @@ class Persons(World):
             assert Pins(self.home.store_url).pinned(MODEL)
         if was or Pins(self.home.store_url).pinned(MODEL):
             # A rollback that was cut short is finished later, pinned or not.
-            settle(self.ledger, self.registry, MODEL, self.now)
-            self.kept = self.champion
+            self.settle()
+            self.keep()
 
     @precondition(lambda self: self.ledger.history(MODEL))
     @rule()
@@ -63,8 +62,8 @@ class Persons(World):
         pin.pin(MODEL, "eva", "audit", self.home, self.now)
         if any(entry.cause is Cause.ROLLBACK for entry in self.ledger.unfinished(MODEL)):
             # Decided on by a person before: a pin does not keep it from being finished.
-            settle(self.ledger, self.registry, MODEL, self.now)
-        self.kept = self.champion
+            self.settle()
+        self.keep()
 
     @precondition(lambda self: Pins(self.home.store_url).pinned(MODEL))
     @rule()

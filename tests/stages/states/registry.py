@@ -26,7 +26,9 @@ class Versions:
     alias: dict = field(default_factory=dict)
     tested: set = field(default_factory=set)
     served: list = field(default_factory=list)
+    moved: list = field(default_factory=list)
     taken: bool = False
+    tracking: object = None
 
     def register(self, digest):
         if digest not in self.digests:
@@ -49,6 +51,17 @@ class Versions:
 
     def champion_version(self, model):
         return self.alias.get("champion")
+
+    def champion(self, model):
+        number = self.champion_version(model)
+        return None if number is None else SimpleNamespace(version=number, digest=self.digests[number - 1])
+
+    def move_by_hand(self, number):
+        """Past everything: no turn, no comparison, no ledger. None deletes the alias."""
+        self.alias.pop("champion", None)
+        if number is not None:
+            self.alias["champion"] = number
+            self.moved.append(number)
 
     @contextmanager
     def turn(self, model):
@@ -78,6 +91,7 @@ class Versions:
                 raise PinnedChampion(said)
             self.alias["champion"] = version
             self.served.append(version)
+            self.moved.append(version)
         if self.alias.get("challenger") == version:
             del self.alias["challenger"]
         self.strike("after alias")
