@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evergreen.serving import tables
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import Rows, build_reader
@@ -197,6 +198,31 @@ KEYS = st.sampled_from(
         "ü\n",
     ]
 )
+
+
+def test_a_long_text_that_many_rows_repeat_is_refused_before_it_is_repeated():
+    texts = pa.DictionaryArray.from_arrays(np.zeros(500_000, np.int32), ["a" * 1_000_000])
+    for write, decode in ((stream, decode_arrow), (parquet, decode_parquet)):
+        (problem,) = decode(build_reader(PAIR[1:]), write(pa.table({"rows": texts})))
+        assert (problem.rule, problem.field) == ("length", "rows")
+
+
+def test_a_body_that_unfolds_to_more_than_may_be_is_refused(monkeypatch):
+    table = pa.table({"x": np.zeros(100_000), "rows": ["a"] * 100_000})
+    monkeypatch.setattr(tables, "MOST_ROWS", 99_999)
+    for write, decode in ((stream, decode_arrow), (arrow_file, decode_arrow), (parquet, decode_parquet)):
+        assert [problem.rule for problem in decode(READER, write(table))] == ["rows"]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_texts_of_tables_may_be_of_any_kind(kind):
+    values = pa.chunked_array([pa.array(["a", None], pa.string()).cast(kind), pa.array(["b"], pa.string()).cast(kind)])
+    found = decode_arrow(build_reader(PAIR[1:]), stream(pa.table({"rows": values})))
+    assert found == Rows([("a",), (None,), ("b",)], [None] * 3)
+
+
 SOME = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
@@ -204,14 +230,14 @@ SOME = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(value=st.dictionaries(KEYS, SOME, max_size=4) | SOME, decode=st.sampled_from(FORMS[:2]))
 @example(value={"rows": {"rows": [[]]}}, decode=decode_records)
 def test_no_json_raises(value, decode):
     require_answer(decode(READER, written(value)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=60), decode=st.sampled_from(FORMS))
 def test_no_bytes_raise(body, decode):
     require_answer(decode(READER, body))

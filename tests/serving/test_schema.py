@@ -139,7 +139,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(record=BODIES)
 def test_the_compiled_check_says_nothing_that_the_exact_one_does_not(record):
     reader = build_reader(COLUMNS, "id")

@@ -11,11 +11,14 @@ from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows
 from evergreen.serving.values import LONGEST, Refusal, null_numbers, read_id, read_value, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
 MOST_ROWS = 1_000_000
 # Uncompressed; a small body can unfold to anything.
-_MOST_BYTES = 2 * 2**30
+_MOST_BYTES = 2**30
+_BATCH = 16_384
 
 Answer = Rows | tuple[Problem, ...]
 
@@ -24,15 +27,14 @@ def decode_arrow(reader: Reader, body: bytes) -> Answer:
     """An Arrow stream or file as rows, or what is wrong."""
     import pyarrow as pa
 
-    try:
-        opened = pa.ipc.open_file if body[:6] == b"ARROW1" else pa.ipc.open_stream
-        with opened(pa.py_buffer(body)) as stream:
-            table = stream.read_all()
-        # Offsets of a stranger may point anywhere.
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        return (_broken("an Arrow stream", error),)
-    return read_table(reader, table)
+    def batches() -> "Iterator[pa.RecordBatch]":
+        if body[:6] != b"ARROW1":
+            yield from pa.ipc.open_stream(pa.py_buffer(body))
+            return
+        file = pa.ipc.open_file(pa.py_buffer(body))
+        yield from (file.get_batch(i) for i in range(file.num_record_batches))
+
+    return _read(reader, batches(), "Arrow stream")
 
 
 def decode_parquet(reader: Reader, body: bytes) -> Answer:
@@ -40,25 +42,39 @@ def decode_parquet(reader: Reader, body: bytes) -> Answer:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def batches() -> "Iterator[pa.RecordBatch]":
+        schema = pq.read_schema(io.BytesIO(body))
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        # A long text that a million rows repeat stays one text.
+        with pq.ParquetFile(io.BytesIO(body), read_dictionary=texts) as file:
+            yield from file.iter_batches(_BATCH)
+
+    return _read(reader, batches(), "Parquet file")
+
+
+def _read(reader: Reader, batches: "Iterator[pa.RecordBatch]", kind: str) -> Answer:
+    """Batch by batch, so that a body that unfolds to more than it may is not unfolded to its end."""
+    import pyarrow as pa
+
+    read, rows, size = [], 0, 0
     try:
-        with pq.ParquetFile(io.BytesIO(body)) as file:
-            held = file.metadata
-            size = sum(held.row_group(i).total_byte_size for i in range(held.num_row_groups))
-            if held.num_rows > MOST_ROWS or size > _MOST_BYTES:
-                return (_too_long(held.num_rows),)
-            table = file.read()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        return (_broken("a Parquet file", error),)
-    return read_table(reader, table)
+        for batch in batches:
+            # Offsets of a stranger may point anywhere.
+            batch.validate(full=True)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if rows > MOST_ROWS or size > _MOST_BYTES:
+                return (Problem("rows", "unfolds to more than a request may hold; send it in parts"),)
+            read.append(batch)
+        table = pa.Table.from_batches(read) if read else None
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        return (Problem("body", f"is no whole {kind} ({type(error).__name__})"),)
+    return (Problem("empty", "holds no row"),) if table is None else read_table(reader, table)
 
 
 def read_table(reader: Reader, table: "pa.Table") -> Answer:
     """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
     if table.num_rows == 0:
         return (Problem("empty", "holds no row"),)
-    if table.num_rows > MOST_ROWS:
-        return (_too_long(table.num_rows),)
     problems = _names(reader, table.column_names)
     if problems:
         return tuple(problems[:MOST_PROBLEMS])
@@ -88,8 +104,14 @@ def _names(reader: Reader, names: list[str]) -> list[Problem]:
 
 def _whole(table: "pa.Table", name: str) -> Any:
     import pyarrow as pa
+    from pyarrow import types
 
-    chunks = table.column(name).combine_chunks()
+    column = table.column(name)
+    if types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    if types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    chunks = column.combine_chunks()
     return pa.concat_arrays(chunks.chunks) if isinstance(chunks, pa.ChunkedArray) else chunks
 
 
@@ -99,6 +121,8 @@ def _column(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
 
     if not _fits(column, values.type):
         return [], [Problem("type", f"is {str(values.type)[:40]}; that is no {column.type}", column.name)]
+    if too_long := _too_long(column, values):
+        return [], [too_long]
     rules = TextRules(nulls=column.nulls, day_first=column.day_first)
     try:
         reading = read_values(values, column.type, rules)
@@ -119,7 +143,7 @@ def _fits(column: Column, given: Any) -> bool:
     if types.is_null(given):
         return True
     number = types.is_integer(given) or types.is_floating(given) or types.is_decimal(given)
-    text = types.is_string(given) or types.is_large_string(given) or types.is_string_view(given)
+    text = _is_text(given)
     if column.type in ("integer", "number"):
         return bool(number)
     if column.type == "boolean":
@@ -127,6 +151,12 @@ def _fits(column: Column, given: Any) -> bool:
     if column.type == "datetime":
         return bool(text or types.is_timestamp(given) or types.is_date(given))
     return bool(text or number or types.is_boolean(given))
+
+
+def _is_text(given: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(given) or types.is_large_string(given))
 
 
 def _plain(column: Column, values: Any) -> list[Any]:
@@ -199,9 +229,18 @@ def _ids(reader: Reader, table: "pa.Table") -> tuple[list[str | None], list[Prob
     return [None if isinstance(value, Refusal) else value for value in read], problems[:MOST_PROBLEMS]
 
 
-def _too_long(rows: int) -> Problem:
-    return Problem("rows", f"unfolds to {rows:,} rows, more than a request may have; send them in parts")
+def _too_long(column: Column, values: Any) -> Problem | None:
+    """The Problem with a text that is too long, seen before it is repeated for every row that has it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-def _broken(kind: str, error: BaseException) -> Problem:
-    return Problem("body", f"is no whole {kind.split(' ', 1)[1]} ({type(error).__name__})")
+    repeated = pa.types.is_dictionary(values.type)
+    texts = values.dictionary if repeated else values
+    if column.type not in LONGEST or not _is_text(texts.type):
+        return None
+    lengths = pc.utf8_length(texts)
+    longest = pc.max(lengths).as_py() or 0
+    if longest <= LONGEST[column.type]:
+        return None
+    why = f"has {longest} characters; at most {LONGEST[column.type]}"
+    return Problem("length", why, column.name, None if repeated else pc.index(lengths, longest).as_py())
