@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from time import perf_counter
+from functools import partial
+from time import perf_counter, thread_time
+from typing import NamedTuple
 
 from evergreen.serving.handles import Answers, Row, ServedModel
 from evergreen.serving.refused import busy
@@ -24,6 +26,14 @@ class _Job:
     model: ServedModel
     rows: Sequence[Row]
     future: "asyncio.Future[Answers]"
+
+
+class _Called(NamedTuple):
+    """What became of each job of a call; `busy_seconds` are those of the processor, whoever else wanted it."""
+
+    outcomes: list[Outcome]
+    seconds: float
+    busy_seconds: float
 
 
 class Lane:
@@ -66,15 +76,13 @@ class Lane:
             jobs = self._take()
             if self._seconds.get(jobs[0].model.digest, 0.0) > INLINE_SECONDS:
                 called = loop.run_in_executor(self._executor, _call, jobs)
-                called.add_done_callback(lambda done, jobs=jobs: self._come_back(loop, jobs, done.result()))
+                called.add_done_callback(partial(self._come_back, loop, jobs))
                 return
-            self._settle(jobs, *_call(jobs))
+            self._settle(jobs, _call(jobs))
         self._working = False
 
-    def _come_back(
-        self, loop: asyncio.AbstractEventLoop, jobs: list[_Job], result: tuple[list[Outcome], float]
-    ) -> None:
-        self._settle(jobs, *result)
+    def _come_back(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job], called: "asyncio.Future[_Called]") -> None:
+        self._settle(jobs, called.result())
         self._work(loop)
 
     def _take(self) -> list[_Job]:
@@ -86,12 +94,12 @@ class Lane:
             jobs.append(waiting.popleft())
         return jobs
 
-    def _settle(self, jobs: list[_Job], outcomes: list[Outcome], seconds: float) -> None:
+    def _settle(self, jobs: list[_Job], called: "_Called") -> None:
         rows = sum(len(job.rows) for job in jobs)
         self._rows -= rows
-        self._remember(jobs[0].model.digest, seconds)
-        self._observe(rows, len(jobs), seconds)
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        self._remember(jobs[0].model.digest, called.busy_seconds)
+        self._observe(rows, len(jobs), called.seconds)
+        for job, outcome in zip(jobs, called.outcomes, strict=True):
             if job.future.done():
                 continue
             if isinstance(outcome, Exception):
@@ -100,18 +108,18 @@ class Lane:
                 job.future.set_result(outcome)
 
     def _remember(self, digest: str, seconds: float) -> None:
-        """How long calls of an artifact take, smoothed; of few artifacts, as old ones never come back."""
+        """How long calls of an artifact keep a processor busy, smoothed; of few artifacts, as old ones never come back."""
         if len(self._seconds) > 16:
             self._seconds.clear()
         before = self._seconds.get(digest)
         self._seconds[digest] = seconds if before is None else before + (seconds - before) / 8
 
 
-def _call(jobs: list[_Job]) -> tuple[list[Outcome], float]:
+def _call(jobs: list[_Job]) -> _Called:
     """What becomes of every job, and how long that took."""
-    began = perf_counter()
+    began, busy_since = perf_counter(), thread_time()
     outcomes = _answer_all(jobs)
-    return outcomes, perf_counter() - began
+    return _Called(outcomes, perf_counter() - began, thread_time() - busy_since)
 
 
 def _answer_all(jobs: list[_Job]) -> list[Outcome]:

@@ -36,7 +36,8 @@ class Histogram:
         >>> seen.add(1); seen.add(5); seen.buckets()
         [('1', 1), ('2', 1), ('+Inf', 2)]
         """
-        total, found = 0, []
+        total = 0
+        found: list[tuple[str, float]] = []
         for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
             total += count
             found.append((bound, total))
