@@ -21,6 +21,7 @@ MOST = 10_000
 _MOST_PROBLEMS = 20
 _UNKNOWN = f"has a field that is not one of {', '.join(FIELDS)}"
 _LONGEST_EXTRA = 2_000
+_SHOWN = 10
 # Clocks differ; but a label of next week would count before it is known.
 _AHEAD = timedelta(minutes=5)
 
@@ -121,7 +122,17 @@ class _Item:
         label = read_value(Column("label", kind, nullable=False), item["label"])  # type: ignore[arg-type]
         if isinstance(label, Refusal):
             return self._problem(label.rule, label.why, "label")
-        return self._problem("null", "is null; a label has to say something", "label") if label is None else label
+        if label is None:
+            return self._problem("null", "is null; a label has to say something", "label")
+        classes = () if isinstance(task, Problem) else self._classes(task[0])
+        if classes and label not in classes:
+            return self._problem("allowed", f"is none of the classes: {', '.join(classes[:_SHOWN])}", "label")
+        return label
+
+    def _classes(self, name: str) -> tuple[str, ...]:
+        """What the champion tells apart; nothing for a regression."""
+        served = self.desk.get(name)
+        return () if served is None else served.classes
 
     def _moment(self, value: Any) -> datetime | Problem:
         """When the label was known: now, where nobody says."""

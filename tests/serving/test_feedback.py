@@ -1,0 +1,119 @@
+"""Labels find the predictions that they are about, over a real store: early, late, corrected, twice, unknown, wrong."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from evergreen.serving.capture import Capture, Limits
+from evergreen.serving.kept import Kept
+from evergreen.store.ledger import Ledger
+from evergreen.store.traffic import Traffic
+from evergreen.store.traffic_writer import TrafficWriter
+from tests.serving.application import NOW, ROW, application, ask, served
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    url = f"sqlite:///{tmp_path / 'evergreen.db'}"
+    Ledger(url).prepare()
+    return Traffic(url)
+
+
+@pytest.fixture
+def shop(traffic):
+    """An application, and how to let its capture catch up."""
+    capture = Capture(TrafficWriter(traffic.url), lambda: NOW, limits=Limits(linger=60))
+    yield application(served(), capture=capture, labels=traffic), capture
+    capture.close(30)
+
+
+def predict(app, **row) -> str:
+    return ask(app, "POST", "/predict", json=ROW | row).json()["prediction_id"]
+
+
+def tell(app, *labels):
+    return ask(app, "POST", "/feedback", json={"feedback": list(labels)})
+
+
+def outcomes(reply) -> list[str]:
+    assert reply.status_code == 200, reply.text
+    return [one["outcome"] for one in reply.json()["feedback"]]
+
+
+def known(traffic, days: float = 30):
+    found = traffic.labelled("parcels", NOW - DAY, NOW + DAY, NOW + days * DAY)
+    names, labels = (found.answers.column(name).to_pylist() for name in ("id", "label"))
+    return dict(zip(names, labels, strict=True))
+
+
+def test_a_label_may_come_before_its_prediction_is_written(shop, traffic):
+    app, capture = shop
+    name = predict(app)
+    assert outcomes(tell(app, {"prediction_id": name, "label": "yes"})) == ["unknown"]
+    assert known(traffic) == {}
+    capture.close(30)
+    assert known(traffic) == {name: "yes"}
+
+
+def test_what_was_said_is_corrected_by_what_is_known_later(shop, traffic):
+    app, capture = shop
+    names = [predict(app, parcel=f"p{place}") for place in range(3)]
+    capture.close(30)
+    first = {"prediction_id": names[0], "label": "yes"}
+    assert outcomes(tell(app, first, {"row_id": "p1", "label": "no"}, {"row_id": "p9", "label": "no"})) == [
+        "new",
+        "new",
+        "unknown",
+    ]
+    before = (NOW - DAY / 2).isoformat()
+    assert outcomes(tell(app, first, first | {"label": "no"}, first | {"at": before})) == [
+        "duplicate",
+        "corrected",
+        "outdated",
+    ]
+    assert known(traffic) == {names[0]: "no", names[1]: "no"}
+    assert [count.labelled for count in traffic.counts("parcels", NOW - DAY, NOW + DAY)] == [2]
+
+
+def test_a_prediction_that_was_not_captured_stays_unknown(traffic):
+    capture = Capture(TrafficWriter(traffic.url), lambda: NOW, {"parcels": Kept(share=0)})
+    app = application(served(), capture=capture, labels=traffic)
+    name = predict(app)
+    capture.close(30)
+    assert outcomes(tell(app, {"prediction_id": name, "label": "yes"})) == ["unknown"]
+    assert known(traffic) == {}
+
+
+@pytest.mark.parametrize(
+    ("label", "rule"),
+    [
+        ("perhaps", "allowed"),
+        (1, "allowed"),
+        (None, "null"),
+        ({"yes": 1}, "type"),
+    ],
+)
+def test_a_label_is_one_of_the_classes(shop, traffic, label, rule):
+    app, _ = shop
+    reply = tell(app, {"row_id": "p1", "label": "yes"}, {"row_id": "p2", "label": label})
+    assert reply.status_code == 422
+    problem = reply.json()["error"]["problems"][0]
+    assert (problem["rule"], problem["field"], problem["row"]) == (rule, "label", 1)
+    # All or nothing: the good one beside it is not kept either.
+    assert outcomes(tell(app, {"row_id": "p1", "label": "yes"})) == ["unknown"]
+
+
+@pytest.mark.parametrize(("label", "status"), [(12.5, 200), (3, 200), ("much", 422), (True, 422)])
+def test_the_label_of_a_regression_is_a_number(traffic, label, status):
+    app = application(replace(served(), task="regression", classes=()), labels=traffic)
+    assert tell(app, {"row_id": "p1", "label": label}).status_code == status
+
+
+def test_a_store_that_is_down_keeps_no_label_and_says_so(tmp_path):
+    app = application(served(), labels=Traffic(f"sqlite:///{tmp_path}/no/evergreen.db"))
+    reply = tell(app, {"row_id": "p1", "label": "yes"})
+    assert reply.status_code == 503
+    assert str(tmp_path) not in reply.text
