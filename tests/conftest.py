@@ -16,6 +16,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 import pandas as pd
 import pytest
 
+from evergreen.registry import smoke
 from evergreen.spec import ModelSpec
 from evergreen.stages.open import connect
 from evergreen.training import key
@@ -24,6 +25,29 @@ from tests.machine import Machine, running_project
 from tests.postgres import Cluster, postgres
 from tests.project import ADDRESSES, FIRST, SECOND, Project, copy_project, shoppers, tiny_spec
 from tests.succession import live_on
+from tests.warm import Smoke
+
+# What takes minutes comes first: what is begun last must be short, or one worker ends long after the others.
+LONGEST = (
+    "tests/system/test_starts.py",
+    "tests/faults/test_killed.py",
+    "tests/faults/test_people_killed.py",
+    "tests/faults/test_killed_on_postgresql.py",
+    "tests/tasks/test_runners.py",
+    "tests/cli/test_up.py",
+    "tests/faults/test_registry_fails.py",
+    "tests/faults/test_crowded.py",
+    "tests/cli/test_run_command.py",
+    "tests/cli/test_reproduce.py",
+    "tests/deployments/test_start.py",
+    "tests/flows/test_shipped_specs.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; `--no-loadscope-reorder` keeps them there."""
+    rank = {Path(__file__).parents[1] / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +70,14 @@ def shopper_table() -> Callable[..., pd.DataFrame]:
 @pytest.fixture(scope="session")
 def small_spec() -> Callable[[str], dict[str, Any]]:
     return tiny_spec
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_smoke_tests() -> Iterator[None]:
+    """Smoke tests are made in processes that are forked from a warm one; their own tests start them cold."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(smoke, "subprocess", Smoke())
+        yield
 
 
 @pytest.fixture(scope="session")

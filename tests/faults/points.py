@@ -27,11 +27,13 @@ def _around(target: str, nth: int = 1) -> list[Point]:
 
 
 LEDGER = "evergreen.store.ledger:Ledger"
+PINS = "evergreen.store.pins:Pins"
 TRACKING = "evergreen.registry.tracking:Tracking"
 MLFLOW = "mlflow.tracking.client:MlflowClient"
 
-# What a promotion does, step by step: the version, its aliases, the decision, its effect.
+# What a promotion does, step by step: what is intended, the version, its aliases, the decision, its effect.
 PROTOCOL = [
+    *_around(f"{LEDGER}.intend"),
     *_around(f"{MLFLOW}.create_model_version"),
     *_around(f"{MLFLOW}.set_registered_model_alias", 1),  # challenger
     *_around("evergreen.stages.promote:smoke_test"),
@@ -64,3 +66,40 @@ FLOW = [
     Point("evergreen.report.page:write", "before"),
     Point("evergreen.report.page:write", "after"),
 ]
+
+# What people ask for, and what time does, step by step; by command.
+PEOPLE = {
+    "approve": [
+        Point("evergreen.stages.answer:settle", "after"),
+        *_around("evergreen.stages.answer:smoke_test"),
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 1),  # previous
+        *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
+        *_around(f"{MLFLOW}.delete_registered_model_alias"),
+        *_around(f"{LEDGER}.crown"),
+    ],
+    "approve what is not registered": [
+        *_around(f"{MLFLOW}.create_model_version"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 1),  # challenger
+        Point("evergreen.stages.answer:register_held", "after"),
+        Point(f"{LEDGER}.record", "after"),
+    ],
+    "reject": [*_around(f"{LEDGER}.record"), *_around(f"{MLFLOW}.delete_registered_model_alias")],
+    "expire": [*_around(f"{LEDGER}.record"), *_around(f"{MLFLOW}.delete_registered_model_alias")],
+    "roll back": [
+        Point("evergreen.stages.rollback:settle", "after"),
+        *_around("evergreen.stages.rollback:smoke_test"),
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 1),  # previous
+        *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
+        *_around(f"{LEDGER}.crown"),
+    ],
+    "roll back and pin": [
+        *_around(f"{PINS}.pin"),
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
+        *_around(f"{LEDGER}.crown"),
+    ],
+    "pin": [*_around(f"{PINS}.pin"), Point("evergreen.registry.versions:Registry.turn", "before")],
+    "unpin": _around(f"{PINS}.unpin"),
+}

@@ -6,20 +6,25 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+PATIENCE_SECONDS = 5
+"""How long the clients of these tests wait for an answer."""
+
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+_SECONDS = {"slow": 1, "asleep": PATIENCE_SECONDS + 1}
 
 
 @dataclass
 class Fault:
     """What happens to the `nth` request whose method and path hold `part`, and, if `stays`, to every one after it.
 
-    `mode` is `500`, `lost` (the server does its work, the answer never comes), or `slow`.
+    `mode` is `500`, `down` (nobody is there), `lost` (the server does its work, the answer never comes), `slow` to
+    say that it did, or `asleep` for longer than a client waits.
     """
 
     part: str
@@ -86,15 +91,17 @@ class _Handler(BaseHTTPRequestHandler):
                 500, {"Content-Type": "application/json"}, b'{"error_code": "INTERNAL_ERROR", "message": "planted"}'
             )
             return
-        if struck and fault.mode == "slow":
-            time.sleep(2)
         already_gone = struck and fault.mode == "lost" and fault.struck > 1 and fault.stays
-        if not already_gone:
+        if not already_gone and not (struck and fault.mode == "down"):
             status, headers, content = self._ask(body)
-        if struck and fault.mode == "lost":
+        if struck and fault.mode in ("lost", "down"):
             self.close_connection = True
             return
-        self._answer(status, headers, content)
+        if struck:
+            time.sleep(_SECONDS[fault.mode])
+        # Who waited too long has left.
+        with suppress(ConnectionError):
+            self._answer(status, headers, content)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass_on  # noqa: N815 - what http.server calls
 

@@ -1,9 +1,18 @@
+import subprocess
+
 import pytest
 
 from evergreen.checks import Outcome
 from evergreen.errors import IntegrityError
+from evergreen.registry import smoke
 from evergreen.registry.artifact import digest_of, read_files, read_requests, write_requests
 from evergreen.registry.smoke import smoke_test
+
+
+@pytest.fixture(autouse=True)
+def cold(monkeypatch):
+    """A fresh process, as there is one where no tests are."""
+    monkeypatch.setattr(smoke, "subprocess", subprocess)
 
 
 @pytest.fixture

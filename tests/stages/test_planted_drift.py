@@ -1,5 +1,7 @@
 """Feeds of dates that stop: seen in what the model makes of them, as no date is compared itself."""
 
+from contextlib import chdir
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,15 +21,15 @@ def bought(table, frozen_from=None):
     return table.assign(last_purchase=last.dt.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-@pytest.fixture(params=["days", "last_purchase"])
+@pytest.fixture(scope="module", params=["days", "last_purchase"])
 def name(request):
     """What the derived column is called: a name of its own, or that of its source."""
     return request.param
 
 
-@pytest.fixture
-def dated(project, shopper_table, first_moment, name):
-    """A project with a champion that reads days since the last purchase, and the weekday."""
+@pytest.fixture(scope="module")
+def dated_project(prepared_project, copied, shopper_table, first_moment, name, tmp_path_factory):
+    project = copied(prepared_project, tmp_path_factory.mktemp("dated") / "project")
     project.write(bought(shopper_table()))
     project.change(
         features__derive=[
@@ -37,7 +39,16 @@ def dated(project, shopper_table, first_moment, name):
         features__numeric=["waited", "spent", name, "day"],
         drift__columns={name: {"method": "ks", "threshold": 0.01}},
     )
-    assert project.run(first_moment).champion == 1
+    with chdir(project.folder):
+        assert project.run(first_moment).champion == 1
+    return project
+
+
+@pytest.fixture
+def dated(dated_project, copied, addresses, tmp_path):
+    """A project with a champion that reads days since the last purchase, and the weekday."""
+    project = copied(dated_project, tmp_path / "project")
+    addresses(project)
     return project
 
 

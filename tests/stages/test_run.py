@@ -54,6 +54,7 @@ def test_what_a_run_found_is_kept_as_artifacts_of_its_mlflow_run(crowned):
     assert parent.data.metrics["latency_p95_ms"] > 0
 
 
+@pytest.mark.usefixtures("unabridged")
 def test_a_month_later_an_equal_model_takes_over_and_the_old_one_is_kept(crowned, second_moment):
     conclusion = crowned.run(second_moment, Reason.SCHEDULED)
     assert conclusion.champion == 2
