@@ -139,3 +139,32 @@ def test_a_verdict_says_in_words_what_it_rests_on():
     assert reasons[0].endswith("(must be ≤ 0.01)")
     late = judge_canary(seen(counted(), counted()), RULES, NOW + RULES.within)
     assert explain(late, 7, RULES)[0] == "the canary of decision 7 came to no verdict within 7d"
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "requests", "action"),
+    [
+        (0, 0, 1_000, PROMOTE),
+        (0.001, 0.001, 1_140, PROMOTE),
+        (0.01, 0.01, 4_120, PROMOTE),
+        (0.05, 0.05, 17_480, PROMOTE),
+        (0.001, 0.5, 20, ROLL_BACK),
+        (0.001, 0.1, 100, ROLL_BACK),
+        (0.001, 0.03, 1_020, ROLL_BACK),
+    ],
+)
+def test_a_verdict_takes_as_many_requests_as_the_guide_says(champion, challenger, requests, action):
+    def after(count):
+        theirs, ours = (round(share * n) for share, n in ((champion, 9 * count), (challenger, count)))
+        return judge_canary(seen(counted(9 * count, theirs), counted(count, ours)), RULES, NOW).action
+
+    assert (after(requests), after(requests // 2)) == (action, KEEP_ON)
+
+
+@pytest.mark.parametrize(("right", "requests", "action"), [(0.9, 7_300, PROMOTE), (0.8, 520, ROLL_BACK)])
+def test_a_verdict_on_accuracy_takes_as_many_labels_as_the_guide_says(right, requests, action):
+    def after(count):
+        theirs, ours = (round((1 - share) * n) for share, n in ((0.9, 9 * count), (right, count)))
+        return judge_canary(seen(counted(9 * count, wrong=theirs), counted(count, wrong=ours)), ACCURACY, NOW).action
+
+    assert (after(requests), after(requests // 2)) == (action, KEEP_ON)
