@@ -207,6 +207,12 @@ def test_a_long_text_that_many_rows_repeat_is_refused_before_it_is_repeated():
         assert (problem.rule, problem.field) == ("length", "rows")
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string()])
+def test_names_that_are_no_utf_8_are_refused(kind):
+    body = stream(pa.table({"rows": pa.nulls(2, kind)})).replace(b"rows", b"r\x80ws")
+    assert decode_arrow(READER, body)[0].rule == "body"
+
+
 def test_a_body_that_unfolds_to_more_than_may_be_is_refused(monkeypatch):
     table = pa.table({"x": np.zeros(100_000), "rows": ["a"] * 100_000})
     monkeypatch.setattr(tables, "MOST_ROWS", 99_999)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.linear_model import LogisticRegression as Original
 
 from evergreen.errors import IntegrityError
 from evergreen.evaluation.predict import ask
-from evergreen.registry.artifact import TOLERANCE, answer
+from evergreen.registry.artifact import TOLERANCE, answer, load_skops
 from evergreen.serving import engine as engines
 from evergreen.serving import forests, histograms, models
 from evergreen.serving.engine import build_engine
@@ -212,3 +213,13 @@ def test_trees_say_the_same_at_once_in_parts_and_one_by_one(kind, monkeypatch):
         monkeypatch.setattr(histograms, "FEW", few)
         monkeypatch.setattr(forests, "FEW", few)
         np.testing.assert_array_equal(engine.answer(asked).probabilities, together)
+
+
+@pytest.mark.parametrize(
+    "kind", ["logistic_regression", "hist_gradient_boosting", "random_forest", "gradient_boosting"]
+)
+def test_a_saved_pipeline_is_compiled_as_well(kind):
+    pipeline = load_skops(skops.io.dumps(fitted(kind, "classification", PLAIN)))
+    engine = built(pipeline)
+    assert (engine.name, engine.why) == ("compiled", "")
+    require_same(engine, pipeline, rows(columns_read(pipeline)))

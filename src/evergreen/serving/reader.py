@@ -22,8 +22,6 @@ LISTS = ("rows", "dataframe_records", "instances")
 """Under which keys a request may have its rows."""
 
 _SHOWN = 60
-# Of 64 bits; float64 holds it exactly.
-_WHOLE = 2.0**63
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def _field_type(column: Column) -> Any:
     elif _listed(column):
         kind = Literal[tuple(_listed(column))]
     else:
-        kind = Annotated[str, msgspec.Meta(max_length=LONGEST[column.type])] | int
+        kind = Annotated[str, msgspec.Meta(max_length=LONGEST[column.type])] | int | float
     return kind | None if column.nullable else kind
 
 
@@ -223,14 +221,23 @@ def _whole(value: float) -> float:
 def _clean(nulls: frozenset[str], nullable: bool, value: Any) -> str | None:
     if value is None:
         return None
-    text = value.strip() if value.__class__ is str else str(value)
+    text = value.strip() if value.__class__ is str else _code(value)
     if text in nulls:
         if nullable:
             return None
         raise _NotSo
-    if "\0" in text or (value.__class__ is int and not -_WHOLE < value < _WHOLE):
+    if "\0" in text:
         raise _NotSo
     return text
+
+
+def _code(value: float) -> str:
+    """A whole number as the category that it names."""
+    if isinstance(value, float) and not value.is_integer():
+        raise _NotSo
+    if not -EXACT < value < EXACT:
+        raise _NotSo
+    return str(int(value))
 
 
 def _printable(name: Any) -> str:

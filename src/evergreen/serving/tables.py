@@ -66,16 +66,18 @@ def _read(reader: Reader, batches: "Iterator[pa.RecordBatch]", kind: str) -> Ans
                 return (Problem("rows", "unfolds to more than a request may hold; send it in parts"),)
             read.append(batch)
         table = pa.Table.from_batches(read) if read else None
+        names = [] if table is None else table.column_names
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        # A name that is no UTF-8 is a ValueError, too.
         return (Problem("body", f"is no whole {kind} ({type(error).__name__})"),)
-    return (Problem("empty", "holds no row"),) if table is None else read_table(reader, table)
+    return (Problem("empty", "holds no row"),) if table is None else _checked(reader, table, names)
 
 
-def read_table(reader: Reader, table: "pa.Table") -> Answer:
+def _checked(reader: Reader, table: "pa.Table", names: list[str]) -> Answer:
     """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
     if table.num_rows == 0:
         return (Problem("empty", "holds no row"),)
-    problems = _names(reader, table.column_names)
+    problems = _names(reader, names)
     if problems:
         return tuple(problems[:MOST_PROBLEMS])
     values = []

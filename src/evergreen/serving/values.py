@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from evergreen.data.parse import EXACT
@@ -67,8 +68,13 @@ def null_numbers(column: Column) -> frozenset[float]:
     >>> null_numbers(Column("price", "number", nulls=("", "NA", "-999")))
     frozenset({-999.0})
     """
+    return _numbers_among(column.nulls)
+
+
+@cache
+def _numbers_among(texts: tuple[str, ...]) -> frozenset[float]:
     found = set()
-    for text in column.nulls:
+    for text in texts:
         try:
             found.add(float(text))
         except ValueError:
@@ -188,6 +194,8 @@ def _as_text(value: Any) -> Any:
 
 
 def _float_text(value: float) -> str:
+    if value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
     import pyarrow as pa
 
     from evergreen.data.parse import read_values
