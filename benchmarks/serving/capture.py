@@ -3,6 +3,7 @@
     python benchmarks/serving/capture.py write      a group of rows into SQLite, laid out in several ways
     python benchmarks/serving/capture.py read       1,000,000 rows x 30 columns back into Arrow
     python benchmarks/serving/capture.py capture    a request, with 1, 16 and 64 at once, asynchronous and durable
+    python benchmarks/serving/capture.py kill       kill -9 at random moments: acknowledged against stored
 
 CPU is of this process with its threads. PostgreSQL, where EVERGREEN_STORE_URL names one, has its own besides.
 """
@@ -12,6 +13,7 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -209,9 +211,8 @@ def read_back(rows: int = 1_000_000, size: int = 100) -> None:
         for start in range(0, rows, 1000):
             layout.write([_moved(model[(start + place) % len(model)], start + place) for place in range(1000)], START)
         spent = cpu(lambda: found.append(layout.read()))
-        print(
-            f"one row each: {found[-1]:,} rows in {spent:.1f} s, {(Path(folder) / 'rows.db').stat().st_size / 1e6:.0f} MB"
-        )
+        size_mb = (Path(folder) / "rows.db").stat().st_size / 1e6
+        print(f"one row each: {found[-1]:,} rows in {spent:.1f} s, {size_mb:.0f} MB")
 
 
 def _moved(p: Prediction, place: int) -> Prediction:
@@ -270,5 +271,31 @@ def capture(requests: int = 6_000) -> None:
             print(f"| {at_once} | {how} | {spent / requests * 1e6:.0f} | {kept.state.groups or '-'} |")
 
 
+# ---- kills
+
+
+def kill(times: int = 20) -> None:
+    child = Path(__file__).parents[2] / "tests" / "serving" / "child.py"
+    print("| mode | linger s | kills | acknowledged | lost | most |\n| --- | --- | --- | --- | --- | --- |")
+    for mode, linger in (("durable", "0.5"), ("asynchronous", "0.5"), ("asynchronous", "0.05")):
+        lost, acknowledged = [], 0
+        for seed in range(times):
+            with tempfile.TemporaryDirectory() as folder:
+                url = store(folder)
+                process = subprocess.Popen(
+                    [sys.executable, child, url, mode, linger], stdout=subprocess.PIPE, text=True
+                )
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(random.Random(seed).uniform(0.1, 2.0))
+                process.kill()
+                names = [name for name in process.stdout.read().split() if name.endswith(".0")]
+                process.wait()
+                found = Traffic(url).window("churn", START, START + timedelta(days=1)).answers.column("id").to_pylist()
+            acknowledged += len(names)
+            lost.append(len(set(names) - set(found)))
+        print(f"| {mode} | {linger} | {times} | {acknowledged:,} | {sum(lost)} | {max(lost)} |")
+
+
 if __name__ == "__main__":
-    {"write": write_layouts, "read": read_back, "capture": capture}[sys.argv[1]]()
+    {"write": write_layouts, "read": read_back, "capture": capture, "kill": kill}[sys.argv[1]]()

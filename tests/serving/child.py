@@ -1,4 +1,4 @@
-"""Captures without end and acknowledges every row on standard output, to be killed: `child.py URL MODE`."""
+"""Captures without end and acknowledges every row on standard output, to be killed: `child.py URL MODE [LINGER]`."""
 
 import asyncio
 import os
@@ -24,8 +24,8 @@ async def answer(capture: Capture, durable: bool, numbers: count) -> None:
         os.write(1, f"{row.id}\n".encode())
 
 
-async def main(url: str, mode: str) -> None:
-    capture, numbers = Capture(TrafficWriter(url), lambda: NOW, limits=Limits(linger=0.05)), count()
+async def main(url: str, mode: str, linger: str = "0.05") -> None:
+    capture, numbers = Capture(TrafficWriter(url), lambda: NOW, limits=Limits(linger=float(linger))), count()
     os.write(1, b"ready\n")
     # Of several at once the acknowledgements would come in another order than the rows.
     at_once = 8 if mode == "durable" else 1

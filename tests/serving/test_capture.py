@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -13,12 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from evergreen.errors import IntegrityError, UnavailableError
 from evergreen.serving.capture import Capture, Limits
 from evergreen.serving.handles import Prediction, Role
 from evergreen.serving.kept import Kept, kept_of
 from evergreen.spec import ModelSpec
+from evergreen.spec.serving import Serving
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
@@ -27,6 +30,7 @@ NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 END = datetime(2026, 3, 3, tzinfo=UTC)
 QUICK = Limits(linger=0.01, first_pause=0.01, longest_pause=0.05)
 PATIENT = Limits(linger=60)
+GUIDE = Path(__file__).parents[2] / "docs" / "traffic.md"
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -339,6 +343,11 @@ def test_what_is_left_out_has_to_be_there_and_changes_no_digest(small_spec):
     values["serving"] = {"capture": {"leave_out": ["spend"]}}
     with pytest.raises(ValueError, match="no request has 'spend'; choose one of waited, spent, plan"):
         ModelSpec.model_validate(values)
+
+
+def test_the_guide_shows_what_a_spec_takes():
+    (shown,) = re.findall(r"(?ms)^```yaml\n(serving:.*?)^```", GUIDE.read_text())
+    assert Serving.model_validate(yaml.safe_load(shown)["serving"]).capture.leave_out == ("email",)
 
 
 # ---- killed

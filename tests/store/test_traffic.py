@@ -1,11 +1,14 @@
 """What serving answered is kept in groups, and read by time, with what came true as it was known at a moment."""
 
 import random
+import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -24,6 +27,7 @@ from evergreen.store.traffic_group import MOST_ROWS, pack, split, unpack
 from evergreen.store.traffic_writer import TrafficWriter
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
+GUIDE = Path(__file__).parents[2] / "docs" / "traffic.md"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -70,7 +74,7 @@ def labelled(traffic: Traffic, days: float = 60, **options) -> dict[str, object]
 
 
 def test_what_is_read_is_what_was_answered(traffic):
-    traffic.write([prediction(1, row_id="c7", explored=True)], NOW)
+    traffic.write([prediction(1, row_id="c7", explored=True)], NOW + HOUR)
     found = window(traffic)
     assert found.inputs.to_pylist() == [{"price": 1.25, "plan": "basic", "since": None}]
     assert found.answers.to_pylist() == [
@@ -81,6 +85,7 @@ def test_what_is_read_is_what_was_answered(traffic):
             "at": NOW + timedelta(minutes=1),
             "version": 3,
             "role": "champion",
+            "written_at": NOW + HOUR,
             "prediction": "no",
             "latency_ms": 1.5,
             "explored": True,
@@ -369,3 +374,16 @@ def test_what_is_too_old_is_forgotten_with_its_labels_and_the_rest_stays(traffic
     names = [label(0, days=7), label(prediction_id=None, row_id="c0", days=7)]
     assert traffic.write_feedback(names) == (Outcome.UNKNOWN, Outcome.UNKNOWN)
     assert traffic.forget("churn", NOW + 4 * DAY) == 0
+
+
+def test_the_sql_of_the_guide_reads_what_is_there(prepared_file, tmp_path):
+    file = tmp_path / "evergreen.db"
+    file.write_bytes(prepared_file.read_bytes())
+    traffic = Traffic(f"sqlite:///{file}")
+    traffic.write([prediction(0), prediction(1), prediction(2, at=NOW + DAY, version=4)], NOW)
+    traffic.write_feedback([label(0), label("nobody")])
+    (shown,) = re.findall(r"(?ms)^```sql\n(.*?)^```", GUIDE.read_text())
+    with closing(sqlite3.connect(file)) as connection:
+        days, strangers = (connection.execute(query).fetchall() for query in shown.strip().rstrip(";").split(";"))
+    assert days == [(3, "champion", "2026-03-02", 2), (4, "champion", "2026-03-03", 1)]
+    assert strangers == [(1,)]

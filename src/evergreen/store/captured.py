@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ class Captured:
     """Rows as they were served and what was answered, side by side: two tables of the same length and order.
 
     `inputs` has the fields by their own names. `answers` has `id`, `request`, `row_id`, `at`, `version`, `role`,
-    `prediction`, `latency_ms`, `explored` and, of a classifier, `probability_<class>`; where labels were asked for
-    also `label` and `label_at`. Two tables, because a field may have any name.
+    `written_at`, `prediction`, `latency_ms`, `explored` and, of a classifier, `probability_<class>`; where labels were
+    asked for also `label` and `label_at`. Two tables, because a field may have any name.
     """
 
     inputs: "pa.Table"
@@ -29,10 +30,11 @@ class Captured:
 
 @dataclass(frozen=True)
 class Part:
-    """A group that was read: its version and role, and its columns as `traffic_group.unpack` gives them."""
+    """A group that was read: what its rows share, and its columns as `traffic_group.unpack` gives them."""
 
     version: int
     role: str
+    written_at: datetime
     columns: dict[str, Any]
 
     @property
@@ -58,13 +60,17 @@ def join(chunks: Iterable[Captured]) -> Captured:
 
 
 def _answers(parts: Sequence[Part]) -> dict[str, Any]:
+    import numpy as np
     import pyarrow as pa
 
     columns = [part.columns for part in parts]
     fixed = {"id": pa.string(), "request": pa.string(), "row_id": pa.string(), "at": pa.timestamp("us", "UTC")}
     table = {name: pa.array(_values(name, columns, parts), kind) for name, kind in fixed.items()}
-    table["version"] = pa.array(_repeat((part.version for part in parts), parts), pa.int64())
-    table["role"] = pa.array(_repeat((part.role for part in parts), parts), pa.string())
+    rows = [part.rows for part in parts]
+    shared = {"version": pa.int64(), "role": pa.string(), "written_at": fixed["at"]}
+    for name, kind in shared.items():
+        values = np.repeat(np.array([getattr(part, name) for part in parts], dtype=object), rows)
+        table[name] = pa.array(values, kind)
     table["prediction"] = _array(_values("prediction", columns, parts))
     table["latency_ms"] = pa.array(_values("latency_ms", columns, parts), pa.float64())
     table["explored"] = pa.array([bool(value) for value in _values("explored", columns, parts)], pa.bool_())
@@ -77,10 +83,6 @@ def _answers(parts: Sequence[Part]) -> dict[str, Any]:
 def _values(name: str, columns: Sequence[dict[str, Any]], parts: Sequence[Part]) -> list[Any]:
     given = (each.get(name) or [None] * part.rows for each, part in zip(columns, parts, strict=True))
     return list(chain.from_iterable(given))
-
-
-def _repeat(values: Iterable[Any], parts: Sequence[Part]) -> list[Any]:
-    return [value for value, part in zip(values, parts, strict=True) for _ in range(part.rows)]
 
 
 def _array(values: list[Any]) -> Any:

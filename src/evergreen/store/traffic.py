@@ -1,7 +1,7 @@
 """The traffic: what serving answered, and what came true, as monitoring and training read it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -81,9 +81,9 @@ class Traffic:
         parts: list[Part] = []
         rows = 0
         for row in self._groups(sa.select(traffic).where(rule).order_by(c.first_at, c.id)):
-            part = _part(row)
+            part = _part(row, columns)
             if to_micros(row["first_at"]) < begin or to_micros(row["last_at"]) >= end:
-                part = Part(part.version, part.role, choose(part.columns, lambda at: begin <= at < end))
+                part = replace(part, columns=choose(part.columns, lambda at: begin <= at < end))
             parts.append(part)
             rows += part.rows
             if rows >= CHUNK_ROWS:
@@ -193,8 +193,8 @@ def _during(since: datetime, until: datetime) -> Any:
     return (predictions.c.at >= since) & (predictions.c.at < until)
 
 
-def _part(row: sa.RowMapping) -> Part:
-    return Part(row["version"], row["role"], unpack(row["content"]))
+def _part(row: sa.RowMapping, fields: Sequence[str] | None = None) -> Part:
+    return Part(row["version"], row["role"], row["written_at"], unpack(row["content"], fields))
 
 
 def _with_labels(chunk: Captured, known: dict[str, tuple[Any, int]]) -> Captured:

@@ -21,7 +21,8 @@ SPAN = 3_600_000_000
 _SMALL = 2_000
 _BRACE = b"{"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = msgspec.json.Decoder().decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,16 @@ def pack(group: Group) -> bytes:
     return content if len(content) < _SMALL else zlib.compress(content, 1)
 
 
-def unpack(content: bytes) -> dict[str, Any]:
-    """The columns of `pack`."""
-    return _decode(content if content[:1] == _BRACE else zlib.decompress(content))
+def unpack(content: bytes, fields: Sequence[str] | None = None) -> dict[str, Any]:
+    """The columns of `pack`, with all inputs, or with these fields of them: the others are not looked into."""
+    text = content if content[:1] == _BRACE else zlib.decompress(content)
+    if fields is None:
+        columns: dict[str, Any] = _decode(text)
+        return columns
+    raw = _decode_names(text)
+    inputs = _decode_names(raw.pop("inputs"))
+    columns = {name: _decode(values) for name, values in raw.items()}
+    return {**columns, "inputs": {name: _decode(inputs[name]) for name in fields if name in inputs}}
 
 
 def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
