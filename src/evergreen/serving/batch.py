@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import NamedTuple
 
 from evergreen.serving.handles import Answers, Row, ServedModel
@@ -29,11 +29,10 @@ class _Job:
 
 
 class _Called(NamedTuple):
-    """What became of each job of a call; `busy_seconds` are those of the processor, whoever else wanted it."""
+    """What became of each job of a call, and how long it took."""
 
     outcomes: list[Outcome]
     seconds: float
-    busy_seconds: float
 
 
 class Lane:
@@ -97,7 +96,7 @@ class Lane:
     def _settle(self, jobs: list[_Job], called: "_Called") -> None:
         rows = sum(len(job.rows) for job in jobs)
         self._rows -= rows
-        self._remember(jobs[0].model.digest, called.busy_seconds)
+        self._remember(jobs[0].model.digest, called.seconds)
         self._observe(rows, len(jobs), called.seconds)
         for job, outcome in zip(jobs, called.outcomes, strict=True):
             if job.future.done():
@@ -108,18 +107,18 @@ class Lane:
                 job.future.set_result(outcome)
 
     def _remember(self, digest: str, seconds: float) -> None:
-        """How long calls of an artifact keep a processor busy, smoothed; of few artifacts, as old ones never come back."""
+        """How long the quicker calls of an artifact take: on a busy machine any call may take long."""
         if len(self._seconds) > 16:
+            # Those of versions that do not come back.
             self._seconds.clear()
         before = self._seconds.get(digest)
-        self._seconds[digest] = seconds if before is None else before + (seconds - before) / 8
+        self._seconds[digest] = seconds if before is None else min(seconds, before * 1.1)
 
 
 def _call(jobs: list[_Job]) -> _Called:
     """What becomes of every job, and how long that took."""
-    began, busy_since = perf_counter(), thread_time()
-    outcomes = _answer_all(jobs)
-    return _Called(outcomes, perf_counter() - began, thread_time() - busy_since)
+    began = perf_counter()
+    return _Called(_answer_all(jobs), perf_counter() - began)
 
 
 def _answer_all(jobs: list[_Job]) -> list[Outcome]:

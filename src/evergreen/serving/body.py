@@ -14,26 +14,62 @@ class Gone(Exception):  # noqa: N818 - nobody is there to be told of an error
     """The client left before it had said everything."""
 
 
+class Patience:
+    """Waits for so many seconds at most: whoever is inside for longer is refused, within a second more.
+
+    One timer for all of them, as a timer each costs more than reading most bodies.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.AbstractEventLoop | None = None
+
+    def __enter__(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "requests are answered in tasks"
+        self._waiting[task] = loop.time() + self._seconds
+        if self._looking is not loop:
+            self._looking = loop
+            loop.call_later(min(1.0, self._seconds), self._look, loop)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "requests are answered in tasks"
+        del self._waiting[task]
+        if kind is asyncio.CancelledError and task in self._overdue:
+            self._overdue.discard(task)
+            said = "the body did not come in time"
+            raise Refused(408, "too_slow", said, headers=((b"connection", b"close"),)) from None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        late = [task for task, deadline in self._waiting.items() if deadline <= loop.time()]
+        self._overdue.update(late)
+        for task in late:
+            task.cancel()
+        self._looking = None
+        if self._waiting:
+            self._looking = loop
+            loop.call_later(min(1.0, self._seconds), self._look, loop)
+
+
 class Reader:
-    """Reads bodies, and knows how many bytes of them are held at this moment."""
+    """Reads bodies, and knows how many bytes of them are held at this moment. It belongs to one event loop."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._patience = Patience(limits.body_seconds)
         self.held = 0
 
     async def read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
         """The whole body, which `release` gives back. Raises Refused beyond a bound, before more of it is read."""
         self._bound(_announced(headers))
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                message = await receive()
-                body = _content(message)
-                # Nearly every body comes in one piece, and is not copied.
-                return await self._collect(receive, body) if message.get("more_body") else self._hold(body)
-        except TimeoutError:
-            raise Refused(
-                408, "too_slow", "the body did not come in time", headers=((b"connection", b"close"),)
-            ) from None
+        with self._patience:
+            message = await receive()
+            body = _content(message)
+            # Nearly every body comes in one piece, and is not copied.
+            return await self._collect(receive, body) if message.get("more_body") else self._hold(body)
 
     def release(self, body: bytes) -> None:
         """Say that a body is done with."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from evergreen.errors import UserError
@@ -89,13 +90,16 @@ class Guard:
 
 def require_own_name(headers: Headers) -> None:
     """Raise a `Refused` unless the request was sent to a name of this machine."""
-    host = headers.get(b"host", b"").decode("latin-1")
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
+    if not _is_own(headers.get(b"host", b"")):
         raise Refused(403, "foreign_host", "without API keys only requests to localhost are answered")
+
+
+@lru_cache(maxsize=64)
+def _is_own(host: bytes) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host.decode('latin-1')}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _presented(headers: Headers) -> bytes:
