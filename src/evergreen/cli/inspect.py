@@ -99,8 +99,8 @@ def show_history(model: str, at: datetime | None, limit: int, settings: Settings
         version = f"{entry.version or '–'}{' (pruned)' if str(entry.version) in pruned else ''}"
         table.add_row(str(entry.id), *moments, *who, kind, version, champion, why)
     console.print(table)
-    for version in sorted({entry.version for entry in entries if str(entry.version) in pruned}, key=str):
-        console.print(f"version {version} was {escape(pruned[str(version)].said)}", highlight=False)
+    for gone in sorted({str(entry.version) for entry in entries} & pruned.keys(), key=int):
+        console.print(f"version {gone} was {escape(pruned[gone].said)}", highlight=False)
 
 
 def _champion_of(entry: LedgerEntry, crowned: set[int]) -> str:
