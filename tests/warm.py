@@ -39,6 +39,7 @@ NEEDED = (
     "sklearn.ensemble",
     "sklearn.linear_model",
     "sklearn.neural_network",
+    "tests.faults.child",
     "tests.project",
 )
 

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 from evergreen.checks import Check, Outcome
 from evergreen.gate.decision import Reason
+from evergreen.registry.answers import is_served
 from evergreen.registry.artifact import TOLERANCE, answer, difference, load_pipeline, read_requests, read_verified
 from evergreen.registry.model import load
+from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.answer import approve, expire, reject
 from evergreen.stages.audit import audit
@@ -71,6 +73,11 @@ def _held(place: Place) -> int:
     return next(e.id for e in entries if e.kind.value == "HOLD" and e.id is not None)
 
 
+def _move_alias(place: Place) -> None:
+    """What somebody does in MLflow's own pages."""
+    tracking_of(place.settings).client.set_registered_model_alias(place.model, "champion", "1")
+
+
 def _roll_back(place: Place, to_pin: bool) -> None:
     rollback(place.model, Target(pin=to_pin), *WHO, place.settings, LATER)
 
@@ -85,13 +92,15 @@ COMMANDS: dict[str, Callable[[Place], Any]] = {
     "roll back": lambda place: _roll_back(place, to_pin=False),
     "roll back and pin": lambda place: _roll_back(place, to_pin=True),
     "pin": lambda place: pin(place.model, *WHO, place.settings, LATER),
+    "move the alias": _move_alias,
+    "reconcile": lambda place: tidy(place.model, place.settings, LATER),
     "unpin": lambda place: unpin(place.model, *WHO, place.settings, LATER),
 }
 
 
 def act(place: Place, command: str, point: Point | str | None, log: Path) -> None:
     """Do what is commanded; at the point the process is killed as by `kill -9`. In haste, no lock is waited for."""
-    _begin(log)
+    _begin(place, log)
     if point == HASTY:
         database._WAIT_SECONDS = 0.1
     elif point is not None:
@@ -104,7 +113,7 @@ def recover(place: Place, command: str, answer: Path, log: Path) -> None:
 
     A process of its own asks, as MLflow keeps files open.
     """
-    _begin(log)
+    _begin(place, log)
     found: dict[str, Any] = {"struck": _look(place), "reconciled": tidy(place.model, place.settings, LATER)}
     found["settled"] = _look(place) | {"problems": _problems(place)}
     try:
@@ -119,7 +128,7 @@ def recover(place: Place, command: str, answer: Path, log: Path) -> None:
 
 def examine(place: Place, answer: Path, log: Path) -> None:
     """What holds now, as JSON."""
-    _begin(log)
+    _begin(place, log)
     answer.write_text(json.dumps(_look(place) | {"problems": _problems(place)}))
 
 
@@ -152,7 +161,7 @@ def _look(place: Place) -> dict[str, Any]:
 
 def promote_now(place: Place, decision_id: int, start: Any, log: Path) -> None:
     """Give a recorded decision its effect, at the moment when everybody does."""
-    _begin(log)
+    _begin(place, log)
     entry = Ledger(place.settings.store_url).entry(decision_id)
     tracking_of(place.settings).prepare()
     start.wait(60)
@@ -161,7 +170,7 @@ def promote_now(place: Place, decision_id: int, start: Any, log: Path) -> None:
 
 def decide(place: Place, many: int, log: Path) -> None:
     """Register the champion's artifact as so many versions more, and decide to promote each of them."""
-    _begin(log)
+    _begin(place, log)
     settings, ledger = place.settings, Ledger(place.settings.store_url)
     client = tracking_of(settings).client
     known = client.get_model_version(place.model, "1")
@@ -184,7 +193,7 @@ def smoke_here(tracking: Any, uri: str, digest: str) -> Check:
     return Check("smoke_test", Outcome.PASS if apart <= TOLERANCE else Outcome.FAIL, apart, "", "asked here")
 
 
-def _begin(log: Path) -> None:
+def _begin(place: Place, log: Path) -> None:
     """What this process says goes into a file, which is shown where a test fails; what decides nothing is left out.
 
     Three quarters of a run's time go to pictures, clocks and a process per smoke test.
@@ -198,6 +207,9 @@ def _begin(log: Path) -> None:
     evergreen.drift.report.render = lambda result, *_: result
     evergreen.evaluation.plots.draw = lambda *_: []
     evergreen.evaluation.evaluate.measure_latency = lambda *_: 1.0
+    if place.tracking is None or not is_served(place.tracking):
+        # Every stage makes a client of its own, which asks a database first of all whether it is one.
+        Tracking.client = property(cache(Tracking.client.func))
     for stage in ("answer", "moved_answer", "promote", "rollback"):
         importlib.import_module(f"evergreen.stages.{stage}").smoke_test = smoke_here
 

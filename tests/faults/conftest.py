@@ -1,6 +1,7 @@
 """Projects that are put back to where they were after every fault, on both databases; and the count of faults."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -27,6 +28,8 @@ STATES: dict[str, tuple[str | None, dict[str, Any], str]] = {
     "waiting": ("crowned", {"promotion": {"mode": "approval"}}, "run"),
     # Registered by its approval only: one check could not tell.
     "doubtful": ("crowned", {"gates__slices": {"by": ["plan"], "min_rows": 100_000}}, "run"),
+    "moved, to be adopted": ("twice crowned", {"promotion": {"moved_by_hand": "adopt"}}, "move the alias"),
+    "moved, to be put back": ("twice crowned", {"promotion": {"moved_by_hand": "restore"}}, "move the alias"),
     "pinned": ("crowned", {}, "pin"),
 }
 
@@ -128,7 +131,7 @@ class Databases:
 
 
 def _copy(name: str, state: str) -> str:
-    return f"{name}_{state.replace(' ', '_')}"
+    return f"{name}_{re.sub('[^a-z]+', '_', state)}"
 
 
 @pytest.fixture(scope="session")

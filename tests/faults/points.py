@@ -101,5 +101,15 @@ PEOPLE = {
         *_around(f"{LEDGER}.crown"),
     ],
     "pin": [*_around(f"{PINS}.pin"), Point("evergreen.registry.versions:Registry.turn", "before")],
+    "adopt a moved alias": [
+        *_around("evergreen.stages.moved_answer:smoke_test"),
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{LEDGER}.crown"),
+    ],
+    "put a moved alias back": [
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
+        *_around(f"{LEDGER}.crown"),
+    ],
     "unpin": _around(f"{PINS}.unpin"),
 }
