@@ -207,12 +207,31 @@ def test_answers_of_other_shapes_are_apart():
 def test_trees_say_the_same_at_once_in_parts_and_one_by_one(kind, monkeypatch):
     pipeline = fitted(kind, "classification", features(4))
     engine, asked = built(pipeline), rows(columns_read(pipeline), 90)
-    together = engine.answer(asked).probabilities
+    truth = pipeline.predict_proba(rows_to_frame(columns_read(pipeline), asked))
+    np.testing.assert_allclose(engine.answer(asked).probabilities, truth, rtol=0, atol=1e-12)
+    monkeypatch.setattr(histograms, "_masks", lambda *trees: None)
     for few, pairs in ((1000, 10**6), (1000, 50), (1000, 1), (0, 1)):
         monkeypatch.setattr(histograms, "PAIRS", pairs)
         monkeypatch.setattr(histograms, "FEW", few)
+        monkeypatch.setattr(histograms, "SOME", few)
         monkeypatch.setattr(forests, "FEW", few)
-        np.testing.assert_array_equal(engine.answer(asked).probabilities, together)
+        engine = built(pipeline)
+        assert engine.why == ""
+        np.testing.assert_array_equal(engine.answer(asked).probabilities, truth)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "task"),
+    [(2, "regression"), (31, "classification"), (33, "regression"), (64, "regression"), (70, "regression")],
+)
+def test_masks_say_what_the_trees_say(leaves, task):
+    params = {"max_leaf_nodes": leaves, "min_samples_leaf": 1, "max_iter": 8}
+    pipeline = fitted("hist_gradient_boosting", task, features(leaves), **params)
+    compiled = histograms.histogram_trees(pipeline[-1], engines.compile_encoder(pipeline))
+    assert (compiled.masks is None) == (leaves > 64)
+    matrix = pipeline[:-1].transform(rows_to_frame(columns_read(pipeline), rows(columns_read(pipeline), 300)))
+    found = np.vstack([compiled.scores(matrix[:3]), compiled.scores(matrix[3:])])
+    np.testing.assert_allclose(found, pipeline[-1]._raw_predict(matrix), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 scikit-learn asks one tree after the other, 2 µs each to get there: for a single row that is all of the time. Here the
 trees hang under one another as one: above them stand nodes that lead by the number of a tree, which is one more
-feature, so that one call answers for a row as often as there are trees.
+feature, so that one call answers for a row as often as there are trees. More rows are asked by `masks`.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from evergreen.serving.encode import Encoder
+from evergreen.serving.masks import Masks, masks
 from evergreen.serving.uncompiled import NotCompilable
 
 Matrix = npt.NDArray[Any]
-# With more rows than this, going from tree to tree costs less than leading every row to every tree.
-FEW = 64
+# Up to so many rows one call over all trees costs least; beyond, masks do.
+FEW = 4
+# Where there are no masks, going from tree to tree costs less than leading every row to every tree beyond this.
+SOME = 64
 # So many pairs of a row and a tree are asked about at once: a few megabytes.
 PAIRS = 20_000
 
@@ -34,11 +37,15 @@ class HistogramTrees:
     joined: Any
     bitsets: Any
     shape: tuple[int, int]
+    masks: Masks | None
 
     def scores(self, matrix: Matrix) -> Matrix:
-        """Raw scores, shape (rows, trees an iteration), summed in scikit-learn's order."""
+        """Raw scores, shape (rows, trees an iteration)."""
         wide = (matrix if self.order is None else matrix[:, self.order]).astype(np.float64)
-        if len(wide) > FEW:
+        if self.masks is not None and len(wide) > FEW:
+            leaves = self.masks.values(wide).reshape(len(wide), *self.shape)
+            return np.asarray(leaves.sum(axis=1) + self.baseline)
+        if len(wide) > SOME:
             return self._one_by_one(wide)
         return in_parts(self._at_once, wide, self.shape[0] * self.shape[1])
 
@@ -94,7 +101,16 @@ def histogram_trees(estimator: Any, encoder: Encoder) -> HistogramTrees:
         joined=_join([predictor.nodes for predictor in predictors], [len(b) for b in bitsets], encoder.width),
         bitsets=np.ascontiguousarray(np.concatenate(bitsets)),
         shape=(len(estimator._predictors), estimator.n_trees_per_iteration_),
+        masks=_masks([(predictor.nodes, predictor.raw_left_cat_bitsets) for predictor in predictors], known, places),
     )
+
+
+def _masks(trees: list[tuple[Any, Any]], known: Any, places: Any) -> Masks | None:
+    """None where the trees are too large for them."""
+    try:
+        return masks(trees, known, places)
+    except NotCompilable:
+        return None
 
 
 def _order(estimator: Any, encoder: Encoder) -> Matrix | None:
