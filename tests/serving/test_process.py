@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from evergreen.cli.serve import Wishes, run
-from evergreen.errors import EvergreenError, UserError
+from evergreen.errors import UserError
 from evergreen.store.traffic import Traffic
 from tests.project import copy_project
 
@@ -134,5 +134,5 @@ def test_an_unsafe_start_is_refused_before_anything_is_loaded(project, wishes, w
 
 
 def test_a_model_without_a_champion_is_not_served(project):
-    with pytest.raises(EvergreenError, match="no champion"):
+    with pytest.raises(UserError, match="evergreen run"):
         run(Wishes((), "127.0.0.1", 0), project.settings)
