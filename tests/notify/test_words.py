@@ -85,6 +85,20 @@ def test_a_rollback_says_who_and_why(held):
     assert "Why: calls tripled." in message.body
 
 
+@pytest.mark.parametrize(
+    ("cause", "after", "end", "todo"),
+    [
+        ("adoption", 13, "version 13 is champion now", "To undo it: evergreen rollback churn"),
+        ("restoration", 12, "version 12 is champion again", "What happened: evergreen history churn"),
+        ("report", 13, "nothing was done about it", "To put version 12 back: evergreen rollback churn"),
+    ],
+)
+def test_a_moved_alias_says_what_became_of_it(held, cause, after, end, todo):
+    message = text(changed(held, FactKind.ALIAS_MOVED, cause=cause, champion_before=12, champion_after=after))
+    assert message.title == f"churn: somebody moved alias champion by hand; {end}"
+    assert todo in message.body
+
+
 def test_a_failure_says_what_failed_and_how_often(held):
     payload = {"message": "MLflow does not answer", "tries": 2, "name": "churn-scheduled", "link": "http://ui/runs/1"}
     message = text(Fact("flow_run:1", FactKind.FAILED, "churn", held.at, payload))

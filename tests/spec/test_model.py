@@ -33,6 +33,7 @@ def make_spec(**changes: Any) -> ModelSpec:
         {"description": "Who leaves?"},
         {"schedule": {"cron": "0 0 * * *", "timezone": "Europe/Berlin"}},
         {"notify": [{"kind": "slack", "url_env": "SLACK_URL"}]},
+        {"promotion": {"moved_by_hand": "restore"}},
     ],
 )
 def test_what_changes_neither_model_nor_verdict_keeps_the_digest(change: dict[str, Any]) -> None:

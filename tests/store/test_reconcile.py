@@ -189,3 +189,27 @@ def test_a_champion_that_is_served_is_crowned_before_anybody_follows_it(ledger):
     assert "champion already" in crown_served(ledger, Alias(4), "churn", NOW, but=second.id)
     assert crown_served(ledger, Alias(4), "churn", NOW) == ""
     assert [crown.decision_id for crown in ledger.history("churn")] == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("cause", "before", "alias", "left_at", "crowned"),
+    [
+        (Cause.ADOPTION, 3, 4, 4, [4]),
+        (Cause.ADOPTION, 3, 3, 3, []),  # somebody moved it back: it is not moved again
+        (Cause.ADOPTION, 3, None, None, []),
+        (Cause.RESTORATION, 7, 7, 4, [4]),
+        (Cause.RESTORATION, None, None, 4, [4]),
+        (Cause.RESTORATION, 7, 4, 4, [4]),
+        (Cause.RESTORATION, 7, 8, 8, []),  # somebody moved it on
+    ],
+)
+def test_the_answer_to_a_moved_alias_is_finished_only_where_the_alias_was_left(
+    ledger, cause, before, alias, left_at, crowned
+):
+    ledger.record(replace(ENTRY, version=4, champion_before=before, champion_after=4, cause=cause))
+    registry = Alias(alias)
+    (line,) = reconcile(ledger, registry, "churn", NOW)
+    assert ("is withdrawn" in line) is not bool(crowned)
+    assert registry.version == left_at
+    assert [crown.version for crown in ledger.history("churn")] == crowned
+    assert reconcile(ledger, registry, "churn", NOW) == []
