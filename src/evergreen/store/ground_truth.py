@@ -48,7 +48,7 @@ def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
     every role that answered it.
     """
     p, f, later = predictions.c, ground_truth.c, predictions.alias("later")
-    chosen = [f.id, p.id.label("prediction"), f.label, f.at, f.received_at]
+    chosen = [f.id, p.id.label("prediction"), p.traffic, f.label, f.at, f.received_at]
     rule = sa.and_((f.model == model) & (p.model == model), *(each for each in (predicted, known) if each is not None))
     by_id = sa.select(*chosen).join(predictions, p.id == f.prediction_id).where(rule)
     newer = (later.c.model == model) & (later.c.row_id == f.row_id) & (later.c.request != p.request)

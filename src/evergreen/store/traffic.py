@@ -121,26 +121,18 @@ class Traffic:
     def counts(self, model: str, since: datetime, until: datetime) -> tuple[Count, ...]:
         """Rows and labelled rows of a window, by version and role."""
         p, c, during = predictions.c, traffic.c, _during(since, until)
+        who = (c.version, c.role)
+        near = (c.model == model) & (_first_at >= to_micros(since) - SPAN) & (c.first_at < until)
+        times = (sa.func.count(), sa.func.min(p.at, type_=p.at.type), sa.func.max(p.at, type_=p.at.type))
+        there = sa.select(*who, *times).select_from(traffic.join(predictions, c.id == p.traffic)).where(near & during)
         about = labels_of(model, predicted=during).subquery()
-        labelled = sa.select(about.c.prediction).distinct().subquery()
-        query = (
-            sa.select(
-                c.version,
-                c.role,
-                sa.func.count().label("rows"),
-                sa.func.count(labelled.c.prediction).label("labelled"),
-                sa.func.min(p.at).label("first_at"),
-                sa.func.max(p.at).label("last_at"),
-            )
-            .select_from(traffic.join(predictions, c.id == p.traffic))
-            .outerjoin(labelled, labelled.c.prediction == p.id)
-            .where((c.model == model) & (_first_at >= to_micros(since) - SPAN) & (c.first_at < until) & during)
-            .group_by(c.version, c.role)
-            .order_by(c.version, c.role)
+        number = sa.func.count(about.c.prediction.distinct())
+        labelled = sa.select(*who, number).select_from(about.join(traffic, c.id == about.c.traffic))
+        known = {(version, role): count for version, role, count in self._look(labelled.group_by(*who))}
+        return tuple(
+            Count(version, Role(role), rows, known.get((version, role), 0), first, last)
+            for version, role, rows, first, last in self._look(there.group_by(*who).order_by(*who))
         )
-        with answering(self.url), self._engine.connect() as connection:
-            found = connection.execute(query).mappings().all()
-        return tuple(Count(**{**row, "role": Role(row["role"])}) for row in found)
 
     def forget(self, model: str, before: datetime, chunk: int = 200) -> int:
         """Delete a model's groups whose last prediction is older, and labels received before; how many predictions.
