@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.checks import Check, Outcome
+from evergreen.evaluation.totals import Totals
 from evergreen.gate.decision import Reason
 from evergreen.registry.answers import is_served
 from evergreen.registry.artifact import TOLERANCE, answer, difference, load_pipeline, read_requests, read_verified
@@ -24,12 +25,14 @@ from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.answer import approve, expire, reject
 from evergreen.stages.audit import audit
+from evergreen.stages.canary import advance_canaries
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.pin import pin, unpin
 from evergreen.stages.promote import promote
 from evergreen.stages.rollback import Target, rollback
 from evergreen.stages.tidy import tidy
 from evergreen.store import database
+from evergreen.store.canary import Canaries
 from evergreen.store.facts import FactKind
 from evergreen.store.ledger import Ledger
 from evergreen.store.outbox import Outbox
@@ -42,6 +45,7 @@ from tests.project import FIRST, SECOND, drive
 LATER = datetime(2036, 5, 2, 9, tzinfo=UTC)
 WHO = ("eva", "seen the report")
 HASTY = "in haste"
+_FINE, _BAD = Totals(20_000, 20, {0: 20_000}), Totals(1_000, 500, {0: 1_000})
 # A server that fails is asked again at once.
 MANNERS = {"MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PATIENCE_SECONDS)}
 
@@ -78,6 +82,14 @@ def _move_alias(place: Place) -> None:
     tracking_of(place.settings).client.set_registered_model_alias(place.model, "champion", "1")
 
 
+def _count(place: Place, challenger: Totals) -> None:
+    """What serving counts in a trial."""
+    canaries = Canaries(place.settings.store_url)
+    (trial,) = canaries.open(place.model)
+    canaries.observe(trial.decision_id, "champion", "a", _FINE, SECOND)
+    canaries.observe(trial.decision_id, "challenger", "a", challenger, SECOND)
+
+
 def _roll_back(place: Place, to_pin: bool) -> None:
     rollback(place.model, Target(pin=to_pin), *WHO, place.settings, LATER)
 
@@ -94,6 +106,9 @@ COMMANDS: dict[str, Callable[[Place], Any]] = {
     "pin": lambda place: pin(place.model, *WHO, place.settings, LATER),
     "move the alias": _move_alias,
     "reconcile": lambda place: tidy(place.model, place.settings, LATER),
+    "count what is fine": lambda place: _count(place, _FINE),
+    "count what is bad": lambda place: _count(place, _BAD),
+    "judge": lambda place: advance_canaries(place.settings, SECOND),
     "unpin": lambda place: unpin(place.model, *WHO, place.settings, LATER),
 }
 

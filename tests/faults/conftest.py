@@ -30,6 +30,9 @@ STATES: dict[str, tuple[str | None, dict[str, Any], str]] = {
     "doubtful": ("crowned", {"gates__slices": {"by": ["plan"], "min_rows": 100_000}}, "run"),
     "moved, to be adopted": ("twice crowned", {"promotion": {"moved_by_hand": "adopt"}}, "move the alias"),
     "moved, to be put back": ("twice crowned", {"promotion": {"moved_by_hand": "restore"}}, "move the alias"),
+    "tried": ("crowned", {"promotion": {"mode": "canary", "canary": {"within": "3d"}}}, "run"),
+    "stood its trial": ("tried", {}, "count what is fine"),
+    "failed its trial": ("tried", {}, "count what is bad"),
     "pinned": ("crowned", {}, "pin"),
 }
 

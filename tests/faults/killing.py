@@ -65,6 +65,10 @@ CASES = {
     "put a moved alias back": Case(
         "reconcile", "moved, to be put back", (1, 2), (1, 2, 2), (_P, _P, _P), _MOVED, served=1
     ),
+    "promote a canary": Case("judge", "stood its trial", (1,), (1, 2), (*_HELD, _P), ("held", "promoted", "promoted")),
+    "reject a canary": Case(
+        "judge", "failed its trial", (1,), (1,), (*_HELD, "REJECT"), ("held", "promoted", "rejected"), _ALONE
+    ),
     "pin": Case("pin", "crowned", (1,), (1,), (_P,), ("promoted",), _ALONE, (1,), HERS),
     "unpin": Case("unpin", "pinned", (1,), (1,), (_P,), ("promoted",), _ALONE, (1,)),
 }

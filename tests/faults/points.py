@@ -111,5 +111,11 @@ PEOPLE = {
         *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
         *_around(f"{LEDGER}.crown"),
     ],
+    "promote a canary": [
+        *_around(f"{LEDGER}.record"),
+        *_around(f"{MLFLOW}.set_registered_model_alias", 2),  # champion
+        *_around(f"{LEDGER}.crown"),
+    ],
+    "reject a canary": [*_around(f"{LEDGER}.record"), *_around(f"{MLFLOW}.delete_registered_model_alias")],
     "unpin": _around(f"{PINS}.unpin"),
 }
