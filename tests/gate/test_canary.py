@@ -119,7 +119,7 @@ def test_a_promotion_is_never_without_certainty_nor_a_rollback_without_harm(cham
     ],
 )
 def test_looking_after_every_batch_leads_to_no_more_wrong_verdicts_than_promised(shares, wrong):
-    draw, misled, trials = np.random.default_rng(4), 0, 40
+    draw, misled, trials = np.random.default_rng(4), 0, 25
     for _ in range(trials):
         champion, challenger = (draw.binomial(200, share, 25).cumsum() for share in shares)
         looks = (
