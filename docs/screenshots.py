@@ -185,6 +185,19 @@ def take_report(page: Page, scene: Scene, size: tuple[int, int]) -> None:
     page.open(scene.report.as_uri(), size)
 
 
+def take_serving(page: Page, scene: Scene, size: tuple[int, int]) -> None:
+    """What a server takes and answers, with an example that was sent."""
+    environment = {**os.environ, "EVERGREEN_HOME": str(scene.report.parents[3])}
+    command = [*_EVERGREEN, "serve", MODEL, "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None, "it was asked for"
+        page.open(f"{server.stdout.readline().split()[2].rstrip(',')}/docs", size)
+        page.wait_for_text("/predict", "Fields")
+        page.click("Send")
+        page.wait_for_text("Answer: 200")
+        server.terminate()
+
+
 PICTURES = {
     "deployment": (take_deployment, (1400, 980)),
     "form": (take_form, (1400, 1060)),
@@ -195,6 +208,7 @@ PICTURES = {
     "automation": (take_automation, (1400, 800)),
     "mlflow": (take_model, (1400, 1000)),
     "report": (take_report, (1100, 1500)),
+    "serving": (take_serving, (1280, 1150)),
 }
 
 
