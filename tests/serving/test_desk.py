@@ -50,6 +50,8 @@ def test_only_the_version_that_is_meant_is_withdrawn():
     assert desk.get("parcels").version == 1
     desk.withdraw(challenger(2))
     assert desk.place("parcels").challenger is None
+    desk.withdraw(challenger(1))
+    assert desk.get("parcels").version == 1, "it is champion, and no challenger any more"
     desk.withdraw(served(1))
     assert desk.get("parcels") is None
     assert not desk.ready

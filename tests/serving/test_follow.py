@@ -12,6 +12,7 @@ from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
+from evergreen.stages.answer import approve, reject
 from evergreen.stages.rollback import Target, rollback
 from tests.faults.child import smoke_here
 from tests.project import SECOND, copy_project
@@ -40,9 +41,17 @@ class Desk:
 
     def __init__(self):
         self.served = []
+        self.tried = None
 
     def swap(self, model):
-        self.served.append(model.version)
+        if model.decision is None:
+            self.served.append(model.version)
+        else:
+            self.tried = model.version
+
+    def withdraw(self, model):
+        assert model.version == self.tried
+        self.tried = None
 
 
 class Watch:
@@ -57,7 +66,7 @@ class Watch:
 
 def load_verified(folder, kept: Kept):
     read_verified(folder / MODEL, kept.digest)
-    return ServedModel("tiny", kept.version, kept.digest, "classification", (), engine=None)
+    return ServedModel("tiny", kept.version, kept.digest, "classification", (), engine=None, decision=kept.decision)
 
 
 @pytest.fixture
@@ -81,11 +90,65 @@ def follow():
 @pytest.fixture(autouse=True)
 def _asked_in_this_process(monkeypatch):
     """A rollback's smoke test has tests of its own; here a fresh process each time would only take time."""
-    monkeypatch.setattr("evergreen.stages.rollback.smoke_test", smoke_here)
+    for module in ("rollback", "answer", "promote"):
+        monkeypatch.setattr(f"evergreen.stages.{module}.smoke_test", smoke_here)
 
 
 def go_back(project, why="it is worse"):
     return rollback(project.model, Target(), "eva", why, project.settings, datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def held_project(crowned_project, tmp_path_factory):
+    """Version 2 is on trial beside version 1."""
+    project = copy_project(crowned_project, tmp_path_factory.mktemp("held") / "project")
+    project.change(promotion={"mode": "canary"})
+    with chdir(project.folder):
+        assert project.run(SECOND).tried
+    return project
+
+
+@pytest.fixture
+def held(held_project, tmp_path, addresses):
+    project = copy_project(held_project, tmp_path / "project")
+    addresses(project)
+    return project
+
+
+def answer_it(project, answer):
+    (waiting,) = project.ledger.pending("tiny")
+    return answer(waiting.id, "eva", "I looked at it", project.settings, datetime.now(UTC))
+
+
+def test_who_is_on_trial_stands_beside_the_champion_until_somebody_answers(held, follow):
+    follower = follow(held)
+    follower.start()
+    assert (follower.desk.served, follower.desk.tried) == ([1], 2)
+    assert not follower.look()
+    assert follower.asked == ["tiny"]
+    answer_it(held, reject)
+    assert not follower.look()
+    assert (follower.desk.served, follower.desk.tried) == ([1], None)
+
+
+def test_who_passed_its_trial_is_champion_and_on_trial_no_more(held, follow):
+    follower = follow(held)
+    follower.start()
+    answer_it(held, approve)
+    assert follower.look()
+    assert (follower.desk.served, follower.desk.tried) == ([1, 2], None)
+
+
+def test_a_challenger_that_fails_keeps_the_champion_from_nothing(held, follow):
+    def only_the_champion(folder, kept):
+        if kept.decision is not None:
+            raise IntegrityError("it answers differently than when it was trained")
+        return load_verified(folder, kept)
+
+    follower = follow(held, load=only_the_champion)
+    follower.start()
+    assert (follower.desk.served, follower.desk.tried) == ([1], None)
+    assert "version 2 stays out" in follower.state.problem
 
 
 def test_the_champion_is_fetched_once_with_its_spec(crowned, follow):

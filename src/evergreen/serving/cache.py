@@ -24,13 +24,17 @@ _KEPT = 3
 
 @dataclass(frozen=True)
 class Kept:
-    """A version in the cache. `digest` is its artifact's; `decision` the held one of a challenger, else None."""
+    """A version in the cache. `digest` is its artifact's.
+
+    Of a challenger on trial `decision` is the one that holds it, and `trial` holds the rules of its canary.
+    """
 
     version: int
     digest: str
     run_id: str
     trained_until: str | None = None
     decision: int | None = None
+    trial: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,14 @@ class Desk:
             self._put(model.model, place)
 
     def withdraw(self, model: ServedModel) -> None:
-        """Take a version off, in whatever role it has; another one that came meanwhile stays."""
+        """Take a version off in the role it was given; another one that came meanwhile stays."""
         with self._writing:
             place = self._places.get(model.model, Place())
-            champion = None if _same(place.champion, model) else place.champion
-            challenger = None if _same(place.challenger, model) else place.challenger
-            self._put(model.model, replace(place, champion=champion, challenger=challenger))
+            if model.role is Role.CHALLENGER:
+                place = replace(place, challenger=None if _same(place.challenger, model) else place.challenger)
+            else:
+                place = replace(place, champion=None if _same(place.champion, model) else place.champion)
+            self._put(model.model, place)
 
     def _put(self, name: str, place: Place) -> None:
         self._places = {**self._places, name: place}

@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evergreen.errors import EvergreenError, UnavailableError
+from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
 from evergreen.registry.artifact import read_verified
 from evergreen.registry.handles import Champion
+from evergreen.registry.versions import Registry
 from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
 from evergreen.settings import Settings
+from evergreen.store.canary import Canaries
 
 _FAILED = 3
 _TIMEOUT_SECONDS = 300.0
@@ -33,7 +36,7 @@ def fetch_apart(model: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
 
 
 def fetch(model: str, settings: Settings, now: datetime) -> Lineup:
-    """Finish what an interrupted promotion left, and bring the champion into the cache.
+    """Finish what an interrupted promotion left, and bring the champion, and who is on trial, into the cache.
 
     Raises UserError where there is no champion, IntegrityError where its artifact is not the one that the ledger
     promoted, and UnavailableError where registry or store do not answer: the cache stays as it was then.
@@ -43,13 +46,15 @@ def fetch(model: str, settings: Settings, now: datetime) -> Lineup:
     from evergreen.store.reconcile import reconcile
 
     _, ledger = connect(settings)
-    reconcile(ledger, registry_of(settings), model, now)
+    registry = registry_of(settings)
+    reconcile(ledger, registry, model, now)
     # Asked before the champion: whoever is promoted in between is noticed at the next look.
     fence = ledger.fence(model)
     champion = find_champion(model, model, settings)
     cache = Cache(settings.home, model)
     with cache.turn():
-        lineup = Lineup(_bring(champion, cache, settings), fence, now)
+        challenger = _bring_challenger(champion, registry, cache, settings)
+        lineup = Lineup(_bring(champion, cache, settings), fence, now, challenger)
         cache.note(lineup)
         cache.clear(lineup)
     return lineup
@@ -72,6 +77,24 @@ def _bring(found: Champion, cache: Cache, settings: Settings) -> Kept:
     cache.keep(found.digest, fill)
     until = found.trained_until
     return Kept(found.version, found.digest, found.run_id, until.isoformat() if until else None)
+
+
+def _bring_challenger(champion: Champion, registry: Registry, cache: Cache, settings: Settings) -> Kept | None:
+    """Who is tried beside this champion, if anybody is. What is wrong with it keeps the champion from nothing."""
+    running = Canaries(settings.store_url).open(champion.model)
+    trials = [trial for trial in running if trial.champion == champion.version]
+    if not trials:
+        return None
+    trial = trials[-1]
+    try:
+        found = registry.version(champion.model, trial.challenger)
+        if found.digest != trial.digest:
+            raise IntegrityError(f"version {found.version} of {found.model} is not the artifact that was held")
+        kept = _bring(found, cache, settings)
+    except EvergreenError as error:
+        print(f"{champion.model}: the challenger stays out: {error}", file=sys.stderr)
+        return None
+    return replace(kept, decision=trial.decision_id, trial=trial.rules.model_dump(mode="json"))
 
 
 def _main(model: str) -> int:

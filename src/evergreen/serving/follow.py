@@ -16,6 +16,7 @@ from evergreen.errors import EvergreenError
 from evergreen.serving.cache import Cache, Kept, Lineup
 from evergreen.serving.handles import ServedModel
 from evergreen.settings import Settings
+from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
 
 log = logging.getLogger("evergreen.follow")
@@ -30,7 +31,10 @@ class Desk(Protocol):
     """Where requests find who answers them."""
 
     def swap(self, model: ServedModel) -> None:
-        """Let another version answer from the next request on."""
+        """Let another version answer from the next request on, in its role."""
+
+    def withdraw(self, model: ServedModel) -> None:
+        """Take a version off."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,22 @@ class Follower:
     clock: Callable[[], datetime]
     state: Followed = field(default_factory=Followed)
     _serving: str = ""
-    _asked: int | None = None  # the reign at the last look into the registry
+    _challenger: ServedModel | None = None
+    _asked: tuple[int, int | None] | None = None  # reign and trial at the last look into the registry
     _next: datetime | None = None
 
     def start(self) -> None:
         """Serve what the cache holds, or else fetch it. Raises EvergreenError where nothing can be served."""
-        lineup = self._cache.lineup()
+        lineup, now = self._cache.lineup(), self.clock()
         if lineup is not None and self._take(lineup):
             # What changed while nobody was serving is seen by the first look.
-            self._asked, self._next = lineup.fence, self.clock() + _LOOK_AGAIN
+            self._asked, self._next = _token(lineup), now + _LOOK_AGAIN
             return
-        self._refresh(self.clock())
-        if not self._serving:
+        self._refresh(now)
+        lineup = self._cache.lineup()
+        if lineup is None or not self._serving:
             raise EvergreenError(self.state.problem or f"{self.model}: there is nothing to serve")
+        self._asked = _token(lineup)
 
     def follow(self, stop: threading.Event, poll_seconds: float = POLL_SECONDS) -> None:
         """Look again and again until `stop` is set. Nothing that goes wrong ends it: the old version serves on."""
@@ -86,17 +93,26 @@ class Follower:
         """Look once; True where another version was swapped in."""
         now = self.clock()
         try:
-            fence = Ledger(self.settings.store_url).fence(self.model)
+            asked = self._ask_store()
         except EvergreenError as error:
             if self.state.store_answers:
                 log.warning("follow      %s: %s", self.model, error)
             self.state = replace(self.state, store_answers=False)
             return False
         self.state = replace(self.state, store_answers=True)
-        if fence == self._asked and self._next is not None and now < self._next:
+        if self._challenger is not None and asked[1] != self._challenger.decision:
+            # A trial that is over ends with the next request, whatever the registry does.
+            self._dismiss()
+        if asked == self._asked and self._next is not None and now < self._next:
             return False
-        self._asked = fence
+        self._asked = asked
         return self._refresh(now)
+
+    def _ask_store(self) -> tuple[int, int | None]:
+        """The number of the reign, and the decision whose trial runs, if one does."""
+        url = self.settings.store_url
+        trials = Canaries(url).open(self.model)
+        return Ledger(url).fence(self.model), trials[-1].decision_id if trials else None
 
     @property
     def _cache(self) -> Cache:
@@ -113,7 +129,7 @@ class Follower:
         lineup = self._cache.lineup()
         if lineup is None or not self._take(lineup):
             return False
-        self._asked, self._next = lineup.fence, now + _LOOK_AGAIN
+        self._next = now + _LOOK_AGAIN
         return self._serving != before
 
     def _take(self, lineup: Lineup) -> bool:
@@ -128,7 +144,26 @@ class Follower:
             swaps += bool(self._serving)
             self._serving = kept.digest
         self.state = Followed(lineup.checked_at, swaps=swaps)
+        self._try(lineup.challenger)
         return True
+
+    def _try(self, kept: Kept | None) -> None:
+        """Put a challenger beside the champion, or none; one that fails is told of and keeps nobody from anything."""
+        if kept is None or (self._challenger is not None and self._challenger.decision != kept.decision):
+            self._dismiss()
+        if kept is None or self._challenger is not None:
+            return
+        served = self._load(kept)
+        if served is not None:
+            self.desk.swap(served)
+            self._challenger = served
+            log.info("canary      %s is tried", served.title)
+
+    def _dismiss(self) -> None:
+        if self._challenger is not None:
+            self.desk.withdraw(self._challenger)
+            log.info("canary      %s is tried no more", self._challenger.title)
+            self._challenger = None
 
     def _load(self, kept: Kept) -> ServedModel | None:
         """A version, ready; None where it fails. Its files are fetched anew before it is tried again."""
@@ -144,3 +179,7 @@ class Follower:
         log.error("swap        %s: %s", self.model, problem)
         self.state = replace(self.state, problem=problem, refused=kept.version)
         return None
+
+
+def _token(lineup: Lineup) -> tuple[int, int | None]:
+    return lineup.fence, None if lineup.challenger is None else lineup.challenger.decision

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evergreen.spec.canary import CanaryRules
 from evergreen.spec.columns import ColumnType
 
 # Defined where they are kept, below this room, so that monitoring and training can read them.
@@ -82,7 +83,7 @@ class ServedModel:
     """A version that is loaded, verified and warm.
 
     `digest` is its artifact's, as in the ledger; `id_column` the field by which callers name a row, None where the spec
-    names none. `decision` is the held decision of a challenger.
+    names none. `decision` is the held decision of a challenger, and `trial` how it is tried.
     """
 
     model: str
@@ -94,6 +95,7 @@ class ServedModel:
     id_column: str | None = None
     role: Role = Role.CHAMPION
     decision: int | None = None
+    trial: CanaryRules | None = None
     trained_until: datetime | None = None
     classes: tuple[str, ...] = ()
 

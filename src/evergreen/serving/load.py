@@ -11,6 +11,7 @@ from evergreen.serving.handles import Role, ServedModel
 from evergreen.serving.rows import frame_to_rows
 from evergreen.serving.schema import columns_of
 from evergreen.spec import load_spec
+from evergreen.spec.canary import CanaryRules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _WARM_ROWS = 8
 
 
-def load_served(folder: Path, kept: Kept, role: Role = Role.CHAMPION) -> ServedModel:
-    """The version in a folder of the cache, ready to answer.
+def load_served(folder: Path, kept: Kept) -> ServedModel:
+    """The version in a folder of the cache, ready to answer: as challenger where a decision holds it.
 
     Raises IntegrityError, before anything is unpickled, where its artifact is not the one with the digest of `kept`,
     and where it does not give the answers that were recorded with it.
@@ -37,8 +38,9 @@ def load_served(folder: Path, kept: Kept, role: Role = Role.CHAMPION) -> ServedM
         columns=columns_of(spec, pipeline),
         engine=build_engine(pipeline, requests, expected),
         id_column=spec.data.id_column,
-        role=role,
+        role=Role.CHAMPION if kept.decision is None else Role.CHALLENGER,
         decision=kept.decision,
+        trial=None if kept.trial is None else CanaryRules.model_validate(kept.trial),
         trained_until=None if kept.trained_until is None else datetime.fromisoformat(kept.trained_until),
         classes=_classes(pipeline),
     )
