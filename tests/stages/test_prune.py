@@ -18,6 +18,7 @@ from evergreen.stages.audit import audit
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.promote import promote
 from evergreen.stages.prunable import Rules, Thing
+from evergreen.stages.reproduce import find_recorded
 from evergreen.stages.rollback import Target, rollback
 from evergreen.store.entry import Cause
 from evergreen.store.pruned import Kind, PrunedLog
@@ -102,6 +103,14 @@ def test_a_rollback_says_who_pruned_its_target(aged):
     with pytest.raises(UserError, match=rf"version 2 of tiny was pruned on {LATER:%Y-%m-%d} by tom"):
         rollback(aged.model, Target(2), "eva", "better then", aged.settings, LATER)
     assert aged.champion() == CHAMPION
+
+
+def test_reproducing_says_who_pruned_the_version(aged):
+    prune(aged)
+    with pytest.raises(UserError, match=rf"version 2 of tiny was pruned on {LATER:%Y-%m-%d} by tom"):
+        find_recorded(aged.model, 2, aged.settings)
+    with pytest.raises(UserError, match="version 2 of tiny was pruned on"):
+        registry_of(aged.settings).version(aged.model, 2)
 
 
 def test_of_one_model_only_what_is_its_own_goes(aged):
