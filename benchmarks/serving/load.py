@@ -32,7 +32,7 @@ def serving(command: list[str], url: str, environment: dict[str, str]) -> Iterat
             wait_for(url, started)
             yield process
         finally:
-            family = [process, *process.children(recursive=True)]
+            family = [process, *process.children(recursive=True)] if process.is_running() else []
             for one in reversed(family):
                 one.terminate()
             psutil.wait_procs(family, timeout=20)
@@ -107,6 +107,8 @@ def run_kind(home: Path, kind: str, options: argparse.Namespace):
             continue
         environment = {**os.environ, "EVERGREEN_HOME": str(home), "EVERGREEN_CONFIGS": str(home / "configs")}
         environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        # MLflow starts uvicorn by its name.
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with serving(command, f"http://127.0.0.1:{options.port}{health}", environment) as process:
             for case, (rows, connections) in CASES.items():
                 ours, theirs = workload.bodies(rows, 100 if rows == 1 else 4)
