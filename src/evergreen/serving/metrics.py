@@ -90,7 +90,9 @@ class Board:
         refusals = CounterMetricFamily("evergreen_refusals", "Requests without an answer, by kind.", labels=["kind"])
         for kind, count in list(tally.refusals.items()):
             refusals.add_metric([kind], count)
-        latency = HistogramMetricFamily("evergreen_request_seconds", "From a request's headers to its answer.", labels=["route"])
+        latency = HistogramMetricFamily(
+            "evergreen_request_seconds", "From a request's headers to its answer.", labels=["route"]
+        )
         for route, seen in list(tally.latency.items()):
             latency.add_metric([route], seen.buckets(), seen.sum)
         yield from (requests, refusals, latency)
