@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from evergreen.serving.handles import Answers, Prediction, ServedModel
+from evergreen.serving.handles import Answers, Column, Prediction, Row, ServedModel
 from evergreen.serving.reader import Rows
 from evergreen.serving.rows import row_to_json
 
@@ -26,7 +26,7 @@ class Occasion:
 def predictions_of(model: ServedModel, asked: Rows, answers: Answers, occasion: Occasion) -> list[Prediction]:
     """Every row with its answer. The id of a prediction is its request's, with its place among the rows."""
     labels, chances = _plain(answers.predictions), _chances(answers)
-    columns, request = model.columns, occasion.request
+    request = occasion.request
     return [
         Prediction(
             id=f"{request}.{place}",
@@ -35,14 +35,35 @@ def predictions_of(model: ServedModel, asked: Rows, answers: Answers, occasion: 
             version=model.version,
             role=model.role,
             at=occasion.at,
-            inputs=row_to_json(columns, row),
+            inputs=inputs,
             prediction=label,
             probabilities=chance,
             row_id=row_id,
             latency_ms=occasion.latency_ms,
         )
-        for place, (row, row_id, label, chance) in enumerate(zip(asked.rows, asked.ids, labels, chances, strict=True))
+        for place, (inputs, row_id, label, chance) in enumerate(
+            zip(inputs_of(model.columns, asked.rows), asked.ids, labels, chances, strict=True)
+        )
     ]
+
+
+def inputs_of(columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What `row_to_json` says of every row, column by column: a third of the time, where rows are many.
+
+    >>> inputs_of((Column("n", "integer"), Column("x", "number")), [(3.0, float("nan"))])
+    [{'n': 3, 'x': None}]
+    """
+    names = [column.name for column in columns]
+    values = [_as_json(column, given) for column, given in zip(columns, zip(*rows, strict=True), strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _as_json(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    if column.type in ("category", "text"):
+        return values
+    if column.type == "number":
+        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+    return [row_to_json((column,), (value,))[column.name] for value in values]
 
 
 def to_json(model: ServedModel, request: str, predictions: Sequence[Prediction], single: bool) -> bytes:
