@@ -88,6 +88,9 @@ def test_version_10_is_newer_than_version_9(crowned):
 def test_a_champion_that_cannot_be_read_is_an_error(crowned, second_moment):
     with closing(sqlite3.connect(crowned.settings.tracking_file)) as connection:
         connection.execute("ALTER TABLE registered_model_aliases RENAME TO gone")
+    for read in (crowned.registry.champion, crowned.registry.champion_version, crowned.registry.aliases):
+        with pytest.raises(UnavailableError):
+            read(crowned.model)
     with pytest.raises(UnavailableError):
         crowned.run(second_moment)
     assert crowned.decisions() == ["PROMOTE"], "nothing was decided as if there were no champion"
