@@ -23,8 +23,8 @@ Row = tuple[Any, ...]
 class Column:
     """What a request may say in one field: the rules that the training rows of the model were held to.
 
-    `nullable` is False where training allowed no null. A value outside `allowed` is refused if `strict`. `nulls` are the
-    texts that mean a missing value, and `day_first` how 03/04/2025 is meant, as in the source of the training rows.
+    `nullable` is False where training allowed no null. A value outside `allowed` is refused if `strict`. `nulls` are
+    the texts that mean a missing value, and `day_first` how 03/04/2025 is meant, as in the source of the training rows.
     """
 
     name: str
