@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,6 +27,7 @@ from evergreen.serving.fetch import fetch_apart
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.ids import Ids
+from evergreen.serving.join import Joiner, models_to_serve
 from evergreen.serving.kept import kept_of
 from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
@@ -58,18 +59,21 @@ class Wishes:
     durable: bool = False
     keys: Path | None = None
     rate: float | None = None
+    wait: bool = False
 
 
 def run(wishes: Wishes, settings: Settings) -> None:
-    """Serve until told to stop. Raises EvergreenError where nothing can be served, UserError for an unsafe address."""
+    """Serve until told to stop.
+
+    Raises UserError for an unsafe address, and EvergreenError where nothing can be served and nothing is waited for.
+    """
     keys = Keys.from_environment(os.environ, wishes.keys)
     require_safe_host(wishes.host, keys)
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO)
     with environment(settings), open_socket(wishes.host, wishes.port) as listening:
         _prepare(settings)
         work = _plan(wishes, settings, keys)
-        for follower in work.followers.values():
-            follower.start()
+        work.begin(wishes.wait)
         _greet(work, listening)
         if wishes.workers == 1:
             work.serve(listening)
@@ -90,11 +94,21 @@ class _Work:
     """What a process that serves needs; everything that runs is started by `serve`, so that it may be forked before."""
 
     desk: Desk
-    followers: Mapping[str, Follower]
+    joiner: Joiner
     capture: Capture
     settings: Settings
     keys: Keys
     limits: Limits
+
+    def begin(self, wait: bool) -> None:
+        """Put the models on the desk: all of them, or, where the others may come later, what the cache holds."""
+        for name in self.desk.names:
+            follower = self.joiner.make(name)
+            if not wait:
+                follower.start()
+            elif not follower.resume():
+                continue
+            self.joiner.followers[name] = follower
 
     def serve(self, listening: socket.socket) -> None:
         """Answer until told to stop, and leave nothing behind that was answered and not kept."""
@@ -107,11 +121,10 @@ class _Work:
             Traffic(self.settings.store_url),
             self.keys,
             self.limits,
-            self.followers,
+            self.joiner.followers,
         )
         app = build_app(outside, version("evergreen"))
-        for follower in self.followers.values():
-            threading.Thread(target=follower.follow, args=(stop,), name="follow", daemon=True).start()
+        threading.Thread(target=self.joiner.join, args=(stop,), name="join", daemon=True).start()
         # What is alive now stays alive: no collection looks through it again.
         gc.collect()
         gc.freeze()
@@ -126,7 +139,10 @@ class _Work:
 
 
 def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
-    names = _names(wishes.models, settings)
+    wanted = tuple(dict.fromkeys(find_model(name, settings) for name in wishes.models))
+    names = wanted or models_to_serve((), (), settings)
+    if not names and not wishes.wait:
+        raise UserError("no model has a champion yet; evergreen run MODEL trains one, and --wait waits for it")
     desk, capture = Desk(names), Capture(TrafficWriter(settings.store_url), _now)
 
     def load(folder: Path, kept: Kept) -> ServedModel:
@@ -135,20 +151,13 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
         capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable))
         return served
 
-    followers = {name: Follower(name, settings, desk, load, fetch_apart, _now) for name in names}
+    joiner = Joiner(
+        lambda known: models_to_serve(wanted, known, settings),
+        lambda name: Follower(name, settings, desk, load, fetch_apart, _now),
+        _now,
+    )
     limits = Limits(per_second=wishes.rate, burst=max(1, int(wishes.rate or 0)))
-    return _Work(desk, followers, capture, settings, keys, limits)
-
-
-def _names(wanted: Sequence[str], settings: Settings) -> tuple[str, ...]:
-    """The registered models that are meant; without any, all that have a champion."""
-    if wanted:
-        return tuple(dict.fromkeys(find_model(name, settings) for name in wanted))
-    ledger = Ledger(settings.store_url)
-    names = tuple(name for name in ledger.models() if ledger.history(name))
-    if not names:
-        raise UserError("no model has a champion yet; evergreen run MODEL trains one")
-    return names
+    return _Work(desk, joiner, capture, settings, keys, limits)
 
 
 def _prepare(settings: Settings) -> None:
@@ -165,6 +174,8 @@ def _greet(work: _Work, listening: socket.socket) -> None:
     root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     key = " -H 'authorization: Bearer '$KEY" if work.keys.wanted else ""
     lines = [f"serving on {root}, documents at {root}/docs; Ctrl-C stops it"]
+    if not work.desk.ready:
+        lines.append("a model answers from its first champion on, which is waited for")
     for name, place in work.desk.places.items():
         if (served := place.champion) is not None:
             lines += [f"{served.title}, engine {served.engine.name}{_because(served)}", _curl(root, name, served, key)]

@@ -27,11 +27,12 @@ def serve(  # noqa: PLR0913 - options of a command are its parameters
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Requests a second of one key or address; any number when left out.")
     ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for models that have no champion yet.")] = False,
 ) -> None:
     """Serve champions over HTTP: predictions, feedback, metrics; follow them when another one is promoted."""
     from evergreen.cli.serve import Wishes, run
 
-    run(Wishes(tuple(models or ()), host, port, workers, durable, keys, rate), Settings.from_environment())
+    run(Wishes(tuple(models or ()), host, port, workers, durable, keys, rate, wait), Settings.from_environment())
 
 
 def serve_key(

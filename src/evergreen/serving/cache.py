@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from evergreen.files import read_json, write_json
 from evergreen.store.lock import exclusive
 
 MODEL, SPEC = "model", "spec.yaml"
 _NOTE = "lineup.json"
+_FOLDER = "serving"
 # The champion before, to which a rollback goes, should be at hand.
 _KEPT = 3
 
@@ -47,6 +48,11 @@ class Lineup:
     challenger: Kept | None = None
 
 
+def cached_models(home: Path) -> tuple[str, ...]:
+    """The models that something is kept of, by name."""
+    return tuple(sorted(unquote(path.name) for path in (home / _FOLDER).glob("*") if path.is_dir()))
+
+
 @dataclass(frozen=True)
 class Cache:
     """The cache of one model. Building one touches nothing."""
@@ -57,7 +63,7 @@ class Cache:
     @property
     def folder(self) -> Path:
         """Everything that is kept of the model."""
-        return self.home / "serving" / quote(self.model, safe="")
+        return self.home / _FOLDER / quote(self.model, safe="")
 
     def version_folder(self, digest: str) -> Path:
         """Where a version is, with its artifact in MODEL and the spec it was trained with in SPEC."""

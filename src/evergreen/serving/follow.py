@@ -69,16 +69,22 @@ class Follower:
 
     def start(self) -> None:
         """Serve what the cache holds, or else fetch it. Raises EvergreenError where nothing can be served."""
-        lineup, now = self._cache.lineup(), self.clock()
-        if lineup is not None and self._take(lineup):
-            # What changed while nobody was serving is seen by the first look.
-            self._asked, self._next = _token(lineup), now + _LOOK_AGAIN
+        if self.resume():
             return
-        self._refresh(now)
+        self._refresh(self.clock())
         lineup = self._cache.lineup()
         if lineup is None or not self._serving:
             raise EvergreenError(self.state.problem or f"{self.model}: there is nothing to serve")
         self._asked = _token(lineup)
+
+    def resume(self) -> bool:
+        """Serve what the cache holds, without asking anybody; False where it holds nothing that can be served."""
+        lineup = self._cache.lineup()
+        if lineup is None or not self._take(lineup):
+            return False
+        # What changed while nobody was serving is seen by the first look.
+        self._asked, self._next = _token(lineup), self.clock() + _LOOK_AGAIN
+        return True
 
     def follow(self, stop: threading.Event, poll_seconds: float = POLL_SECONDS) -> None:
         """Look again and again until `stop` is set. Nothing that goes wrong ends it: the old version serves on."""
