@@ -32,12 +32,16 @@ from evergreen.serving.kept import kept_of
 from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
 from evergreen.serving.load import load_served
+from evergreen.serving.observer import Observer
 from evergreen.serving.security import require_safe_host
 from evergreen.serving.server import open_socket, run_server
 from evergreen.serving.service import Outside, build_app
+from evergreen.serving.shadow import Shadow
+from evergreen.serving.trial import Trials
 from evergreen.settings import Settings
 from evergreen.spec import load_spec
 from evergreen.stages.open import find_model
+from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
@@ -112,26 +116,34 @@ class _Work:
 
     def serve(self, listening: socket.socket) -> None:
         """Answer until told to stop, and leave nothing behind that was answered and not kept."""
-        clock, stop = _now, threading.Event()
+        clock, stop, nonce = _now, threading.Event(), secrets.token_hex(6)
+        trials, shadow = Trials(), Shadow(self.capture)
         outside = Outside(
             self.desk,
             clock,
-            Ids(clock(), secrets.token_hex(6)),
+            Ids(clock(), nonce),
             self.capture,
             Traffic(self.settings.store_url),
             self.keys,
             self.limits,
             self.joiner.followers,
+            trials,
+            shadow,
         )
         app = build_app(outside, version("evergreen"))
         threading.Thread(target=self.joiner.join, args=(stop,), name="join", daemon=True).start()
+        observer = Observer(trials, Canaries(self.settings.store_url), f"serve-{os.getpid()}-{nonce}", clock)
+        observing = threading.Thread(target=observer.run, args=(stop,), name="observe", daemon=True)
+        observing.start()
         # What is alive now stays alive: no collection looks through it again.
         gc.collect()
         gc.freeze()
         try:
             run_server(app, listening, GRACE_SECONDS)
         finally:
+            shadow.close(FLUSH_SECONDS)
             stop.set()
+            observing.join(FLUSH_SECONDS)
             lost = self.capture.close(FLUSH_SECONDS)
         log.info(
             "stopped; %s", f"{lost} predictions could not be kept" if lost else "everything that was asked is kept"
@@ -147,8 +159,10 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
 
     def load(folder: Path, kept: Kept) -> ServedModel:
         served = load_served(folder, kept)
-        rules = kept_of(load_spec(folder / SPEC))
-        capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable))
+        if kept.decision is None:
+            # What is kept of a challenger's answers is what is kept of the champion's: the two are compared.
+            rules = kept_of(load_spec(folder / SPEC))
+            capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable))
         return served
 
     joiner = Joiner(

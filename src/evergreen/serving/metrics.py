@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from evergreen.serving.desk import Desk
+from evergreen.serving.trial import Trials
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192)
@@ -71,13 +72,14 @@ class Tally:
 class Board:
     """A Prometheus collector over a tally, the desk, and gauges that others offer."""
 
-    def __init__(self, tally: Tally, desk: Desk, gauges: Iterable[Gauge] = ()) -> None:
-        self._tally, self._desk, self._gauges = tally, desk, tuple(gauges)
+    def __init__(self, tally: Tally, desk: Desk, gauges: Iterable[Gauge] = (), trials: Trials | None = None) -> None:
+        self._tally, self._desk, self._gauges, self._trials = tally, desk, tuple(gauges), trials
 
     def collect(self) -> Iterator[Metric]:
         """Every family, as it is now."""
         yield from self._requests()
         yield from self._models()
+        yield from self._tried()
         for name, what, read in self._gauges:
             kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             yield kind(f"evergreen_{name}", what, value=read())
@@ -119,3 +121,17 @@ class Board:
         for name, count in list(self._desk.swaps.items()):
             swaps.add_metric([name], count)
         yield from (rows, info, swaps)
+
+    def _tried(self) -> Iterator[Metric]:
+        who = ["model", "decision"]
+        requests = CounterMetricFamily("evergreen_trial_requests", "Requests of a trial.", labels=[*who, "arm"])
+        errors = CounterMetricFamily("evergreen_trial_errors", "Those that failed.", labels=[*who, "arm"])
+        dropped = CounterMetricFamily("evergreen_trial_dropped", "Copies that were not asked.", labels=who)
+        for trial in self._trials.seen if self._trials is not None else ():
+            labels = [trial.model, str(trial.decision)]
+            for arm, counted in (("champion", trial.champion), ("challenger", trial.challenger)):
+                totals = counted.totals
+                requests.add_metric([*labels, arm], totals.requests)
+                errors.add_metric([*labels, arm], totals.errors)
+            dropped.add_metric(labels, trial.dropped)
+        yield from (requests, errors, dropped)

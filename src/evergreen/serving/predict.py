@@ -1,35 +1,26 @@
 """From the bytes of a request to those of its answer."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from datetime import datetime
-from time import perf_counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from evergreen.errors import UnavailableError
 from evergreen.serving import answers as forms
-from evergreen.serving.answers import ARROW, PARQUET, Occasion, predictions_of
-from evergreen.serving.batch import Lane
+from evergreen.serving.answers import ARROW, PARQUET
+from evergreen.serving.contest import Contest
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.desk import Desk
-from evergreen.serving.handles import Answers, Prediction, Problem, ServedModel
-from evergreen.serving.limits import Limits
+from evergreen.serving.handles import Prediction, ServedModel
 from evergreen.serving.metrics import Tally
-from evergreen.serving.reader import Reader, Rows, build_reader
-from evergreen.serving.refused import Refused, busy, invalid, malformed, not_kept
+from evergreen.serving.order import Decode, Encode, Order
+from evergreen.serving.reader import Reader, build_reader
+from evergreen.serving.refused import Refused, not_kept
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
-Decode = Callable[[Reader, bytes], Rows | tuple[Problem, ...]]
-Encode = Callable[[ServedModel, str, Sequence[Prediction], bool], bytes]
-
 _TABLES: dict[bytes, Decode] = {ARROW: decode_arrow, PARQUET: decode_parquet}
 _ENCODERS: dict[bytes, Encode] = {ARROW: forms.to_arrow, PARQUET: forms.to_parquet}
-# A body from here on is read in the thread of the batches: reading it here would hold everybody up.
-_LARGE_BYTES = 65_536
-_READERS = 8
+_READERS = 64
 
 
 class Sink(Protocol):
@@ -47,16 +38,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Kitchen:
-    """What predictions are made with: who answers, where rows wait, and where the answers go.
-
-    `batches` runs large requests one after another.
-    """
+    """What predictions are made with: who is there, who answers, and where the answers go."""
 
     desk: Desk
-    lane: Lane
-    batches: Executor
-    limits: Limits
-    clock: Callable[[], datetime]
+    contest: Contest
     tally: Tally
     sink: Sink | None = None
 
@@ -67,7 +52,6 @@ class Predictor:
 
     kitchen: Kitchen
     _readers: dict[int, tuple[ServedModel, Reader]] = field(default_factory=dict)
-    _batches: int = 0
 
     async def predict(self, name: str, ask: Ask) -> Reply:
         """One row or many, in JSON, Arrow or Parquet."""
@@ -78,7 +62,7 @@ class Predictor:
         return await self._answer(name, ask, decode_invocation, forms.to_invocation)
 
     async def _answer(self, name: str, ask: Ask, decode: Decode, encode: Encode) -> Reply:
-        model = self._served(name)
+        champion, challenger = self._asked(name)
         kind = content_type(ask.headers)
         if kind != JSON:
             decode = _decoder_of(kind)
@@ -86,32 +70,15 @@ class Predictor:
             encode, kind = _ENCODERS[wanted], wanted
         else:
             kind = JSON
-        order = _Order(model, self._reader(model), ask, decode, encode)
-        predictions, body = await self._make(order)
+        order = Order(champion, self._reader(champion), ask, decode, encode)
+        rival = None
+        if challenger is not None:
+            rival = replace(order, model=challenger, reader=self._reader(challenger))
+        model, predictions, body = await self.kitchen.contest.make(order, rival)
         await self._keep(model.model, predictions)
         self.kitchen.tally.rows[model.model, model.version] += len(predictions)
         version = (b"x-evergreen-model-version", b"%d" % model.version)
         return Reply(body, content_type=kind, headers=(version,), model=model.model)
-
-    async def _make(self, order: "_Order") -> tuple[list[Prediction], bytes]:
-        kitchen = self.kitchen
-        if len(order.ask.body) >= _LARGE_BYTES or order.table:
-            return await self._apart(lambda: order.make(order.read(kitchen.limits), kitchen.clock))
-        asked = order.read(kitchen.limits)
-        if len(asked.rows) > kitchen.limits.single_rows:
-            return await self._apart(lambda: order.make(asked, kitchen.clock))
-        answers = await kitchen.lane.answer(order.model, asked.rows)
-        return order.tell(asked, answers, kitchen.clock)
-
-    async def _apart(self, make: "Callable[[], tuple[list[Prediction], bytes]]") -> tuple[list[Prediction], bytes]:
-        """In the thread of the batches, after those that came before."""
-        if self._batches >= self.kitchen.limits.batches:
-            raise busy("too many batches are waiting")
-        self._batches += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self.kitchen.batches, make)
-        finally:
-            self._batches -= 1
 
     async def _keep(self, model: str, predictions: list[Prediction]) -> None:
         sink = self.kitchen.sink
@@ -125,19 +92,20 @@ class Predictor:
         except UnavailableError as error:
             raise not_kept("the prediction") from error
 
-    def _served(self, name: str) -> ServedModel:
+    def _asked(self, name: str) -> tuple[ServedModel, ServedModel | None]:
+        """Champion and challenger of a model, as of one moment. Raises Refused where nobody answers."""
         desk = self.kitchen.desk
         if not name:
             names = desk.names
             if len(names) != 1:
                 raise Refused(404, "which_model", "several models are served here; ask /models/{model}/predict")
             name = names[0]
-        model = desk.get(name)
-        if model is None:
+        place = desk.place(name)
+        if place is None or place.champion is None:
             if name in desk.names:
                 raise Refused(503, "not_ready", "no version of this model is loaded", headers=((b"retry-after", b"5"),))
             raise Refused(404, "unknown_model", "no model of this name is served here; GET /version names them")
-        return model
+        return place.champion, place.challenger
 
     def _reader(self, model: ServedModel) -> Reader:
         """The compiled check of a version, made once."""
@@ -151,50 +119,9 @@ class Predictor:
         return reader
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request, who answers it, and in which forms."""
-
-    model: ServedModel
-    reader: Reader
-    ask: Ask
-    decode: Decode
-    encode: Encode
-
-    @property
-    def table(self) -> bool:
-        """True for Arrow and Parquet, which are large whatever their size."""
-        return self.decode in (decode_arrow, decode_parquet)
-
-    def read(self, limits: Limits) -> Rows:
-        """The rows that are asked for. Raises Refused."""
-        asked = self.decode(self.reader, self.ask.body)
-        if not isinstance(asked, Rows):
-            raise _refusal(asked)
-        if len(asked.rows) > limits.rows:
-            raise Refused(413, "too_many_rows", f"a request has at most {limits.rows:,} rows; send them in parts")
-        return asked
-
-    def make(self, asked: Rows, clock: Callable[[], datetime]) -> tuple[list[Prediction], bytes]:
-        """Everything at once, for a request that shares no call with others."""
-        return self.tell(asked, self.model.engine.answer(asked.rows), clock)
-
-    def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> tuple[list[Prediction], bytes]:
-        """What is captured, and what is said."""
-        took = (perf_counter() - self.ask.began) * 1000
-        predictions = predictions_of(self.model, asked, answers, Occasion(self.ask.id, clock(), took))
-        return predictions, self.encode(self.model, self.ask.id, predictions, asked.single)
-
-
 def _decoder_of(kind: bytes) -> Decode:
     decode = _TABLES.get(kind)
     if decode is None:
         said = "send application/json, application/vnd.apache.arrow.stream or application/vnd.apache.parquet"
         raise Refused(415, "content_type", said)
     return decode
-
-
-def _refusal(problems: tuple[Problem, ...]) -> Refused:
-    """400 for a body that is no request, 422 for rows that break a rule."""
-    first = problems[0]
-    return malformed(f"the body {first.why}") if first.rule == "body" else invalid(problems)

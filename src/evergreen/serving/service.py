@@ -1,7 +1,7 @@
 """Everything that answers, put together."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from evergreen.serving.asked_seldom import build_pages
 from evergreen.serving.batch import Lane
 from evergreen.serving.body import Reader
 from evergreen.serving.capture import Capture
+from evergreen.serving.contest import Contest
 from evergreen.serving.desk import Desk
 from evergreen.serving.feedback import Labels, Listener
 from evergreen.serving.keys import Keys, Scope
@@ -18,7 +19,10 @@ from evergreen.serving.limits import Limits
 from evergreen.serving.metrics import Board, Gauge, Tally
 from evergreen.serving.predict import Kitchen, Predictor
 from evergreen.serving.security import Guard
+from evergreen.serving.shadow import Shadow
 from evergreen.serving.state import Follows, State
+from evergreen.serving.stove import Stove
+from evergreen.serving.trial import Trials
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Outside:
     """What an application is built on, and does not own.
 
     `clock` says the time (aware, UTC), `ids` names requests. Without `capture` nothing is recorded, and without
-    `labels` no feedback is taken. `following` says of each model how following the registry goes.
+    `labels` no feedback is taken. `following` says of each model how following the registry goes. `trials` is where
+    challengers are counted, and `shadow` asks them copies.
     """
 
     desk: Desk
@@ -37,6 +42,8 @@ class Outside:
     keys: Keys = field(default_factory=Keys)
     limits: Limits = field(default_factory=Limits)
     following: Mapping[str, Follows] = field(default_factory=dict)
+    trials: Trials = field(default_factory=Trials)
+    shadow: Shadow = field(default_factory=Shadow)
 
 
 def build_app(outside: Outside, version: str = "") -> Application:
@@ -44,20 +51,27 @@ def build_app(outside: Outside, version: str = "") -> Application:
     desk, tally = outside.desk, Tally()
     guard = Guard(outside.keys, outside.limits, time.monotonic)
     reader = Reader(outside.limits)
-    kitchen = _kitchen(outside, tally)
+    contest = _contest(outside, tally)
+    kitchen = Kitchen(desk, contest, tally, outside.capture)
     app = Application(desk, guard, reader, tally, outside.ids, _routes(outside, kitchen))
-    state = State(desk, guard, outside.clock, version, outside.capture, outside.following)
-    board = Board(tally, desk, _gauges(outside, kitchen.lane, reader))
+    state = State(desk, guard, outside.clock, version, outside.capture, outside.following, outside.trials)
+    board = Board(tally, desk, _gauges(outside, (contest.stove.lane, contest.spare.lane), reader), outside.trials)
     app.others = build_pages(desk, guard, state, board, outside.ids, version)
     return app
 
 
-def _kitchen(outside: Outside, tally: Tally) -> Kitchen:
+def _contest(outside: Outside, tally: Tally) -> Contest:
+    limits, clock = outside.limits, outside.clock
+    # A challenger that is slow, or never comes back, is nobody else's business.
+    stove, spare = (_stove(outside, tally, name) for name in ("evergreen", "challenger"))
+    return Contest(outside.desk, stove, spare, outside.trials, outside.shadow, limits, clock)
+
+
+def _stove(outside: Outside, tally: Tally, name: str) -> Stove:
     limits = outside.limits
     # Slow models and large requests do not wait for each other.
-    calls, batches = (ThreadPoolExecutor(1, name) for name in ("evergreen-calls", "evergreen-batches"))
-    lane = Lane(calls, limits.call_rows, limits.queue_rows, tally.call)
-    return Kitchen(outside.desk, lane, batches, limits, outside.clock, tally, outside.capture)
+    calls, batches = (ThreadPoolExecutor(1, f"{name}-{what}") for what in ("calls", "batches"))
+    return Stove(Lane(calls, limits.call_rows, limits.queue_rows, tally.call), batches, limits, outside.clock)
 
 
 def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
@@ -71,9 +85,13 @@ def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
     return {route.name: route for route in routes}
 
 
-def _gauges(outside: Outside, lane: Lane, reader: Reader) -> list[Gauge]:
+def _gauges(outside: Outside, lanes: Sequence[Lane], reader: Reader) -> list[Gauge]:
     gauges: list[Gauge] = [
-        ("rows_waiting", "Rows that wait for a model, or are with it.", lambda: lane.rows_waiting),
+        (
+            "rows_waiting",
+            "Rows that wait for a model, or are with it.",
+            lambda: sum(lane.rows_waiting for lane in lanes),
+        ),
         ("held_bytes", "Bytes of bodies that are being read or answered.", lambda: reader.held),
     ]
     if (capture := outside.capture) is not None:

@@ -12,6 +12,7 @@ from evergreen.serving.desk import Desk
 from evergreen.serving.follow import Followed
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.security import Guard
+from evergreen.serving.trial import Counted, Trials
 
 
 class Served(BaseModel):
@@ -24,12 +25,34 @@ class Served(BaseModel):
     trained_until: datetime | None = None
 
 
+class Arm(BaseModel):
+    """What this process counted of one side of a trial."""
+
+    requests: int
+    errors: int
+
+
+class Tried(BaseModel):
+    """How the challenger is tried: it answers a share of the requests (split), or is shown copies of it (shadow).
+
+    `dropped` counts copies that it could not be asked.
+    """
+
+    decision: int
+    kind: str
+    share: float
+    champion: Arm
+    challenger: Arm
+    dropped: int
+
+
 class ModelState(BaseModel):
     """A model: who answers, how old the registry's answer is, and what is wrong, if anything is."""
 
     ready: bool
     champion: Served | None = None
     challenger: Served | None = None
+    trial: Tried | None = None
     registry_age_seconds: float | None = None
     store_answers: bool | None = None
     refused_version: int | None = None
@@ -88,6 +111,7 @@ class State:
     evergreen: str
     capture: Captures | None = None
     following: Mapping[str, Follows] | None = None
+    trials: Trials | None = None
 
     def readiness(self, in_full: bool) -> Readiness:
         """Ready once every model has a champion; more only to whom it may concern."""
@@ -112,6 +136,7 @@ class State:
             ready=champion is not None,
             champion=_served(champion),
             challenger=_served(None if place is None else place.challenger),
+            trial=self._trial(None if place is None else place.challenger),
         )
         if follower is not None:
             found = follower.state
@@ -119,6 +144,19 @@ class State:
             if found.checked_at is not None:
                 said.registry_age_seconds = round((self.clock() - found.checked_at).total_seconds(), 1)
         return said
+
+    def _trial(self, challenger: ServedModel | None) -> Tried | None:
+        trial = None if self.trials is None else self.trials.of(challenger)
+        if trial is None:
+            return None
+        return Tried(
+            decision=trial.decision,
+            kind=trial.rules.kind,
+            share=trial.rules.share,
+            champion=_arm(trial.champion),
+            challenger=_arm(trial.challenger),
+            dropped=trial.dropped,
+        )
 
     def _capture(self) -> Captured | None:
         if self.capture is None:
@@ -143,3 +181,8 @@ def _served(model: ServedModel | None) -> Served | None:
         why=model.engine.why,
         trained_until=model.trained_until,
     )
+
+
+def _arm(counted: Counted) -> Arm:
+    totals = counted.totals
+    return Arm(requests=totals.requests, errors=totals.errors)

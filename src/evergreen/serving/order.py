@@ -1,0 +1,70 @@
+"""A request to a model: how its rows are read, and in which form they are answered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import NamedTuple
+
+from evergreen.serving.answers import Occasion, predictions_of
+from evergreen.serving.handles import Answers, Prediction, Problem, ServedModel
+from evergreen.serving.limits import Limits
+from evergreen.serving.reader import Reader, Rows
+from evergreen.serving.refused import Refused, invalid, malformed
+from evergreen.serving.tables import decode_arrow, decode_parquet
+from evergreen.serving.wire import Ask
+
+Decode = Callable[[Reader, bytes], Rows | tuple[Problem, ...]]
+Encode = Callable[[ServedModel, str, Sequence[Prediction], bool], bytes]
+
+# A body from here on is read in the thread of the batches: reading it here would hold everybody up.
+_LARGE_BYTES = 65_536
+
+
+class Made(NamedTuple):
+    """Who answered, what is captured, and what is said."""
+
+    model: ServedModel
+    predictions: list[Prediction]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request, who answers it, and in which forms."""
+
+    model: ServedModel
+    reader: Reader
+    ask: Ask
+    decode: Decode
+    encode: Encode
+
+    @property
+    def large(self) -> bool:
+        """True for large bodies, and for Arrow and Parquet, which are large whatever their size."""
+        return len(self.ask.body) >= _LARGE_BYTES or self.decode in (decode_arrow, decode_parquet)
+
+    def read(self, limits: Limits) -> Rows:
+        """The rows that are asked for. Raises Refused."""
+        asked = self.decode(self.reader, self.ask.body)
+        if not isinstance(asked, Rows):
+            raise _refusal(asked)
+        if len(asked.rows) > limits.rows:
+            raise Refused(413, "too_many_rows", f"a request has at most {limits.rows:,} rows; send them in parts")
+        return asked
+
+    def make(self, asked: Rows, clock: Callable[[], datetime]) -> Made:
+        """Everything at once, for a request that shares no call with others."""
+        return self.tell(asked, self.model.engine.answer(asked.rows), clock)
+
+    def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> Made:
+        """What is captured, and what is said."""
+        took = (perf_counter() - self.ask.began) * 1000
+        predictions = predictions_of(self.model, asked, answers, Occasion(self.ask.id, clock(), took))
+        return Made(self.model, predictions, self.encode(self.model, self.ask.id, predictions, asked.single))
+
+
+def _refusal(problems: tuple[Problem, ...]) -> Refused:
+    """400 for a body that is no request, 422 for rows that break a rule."""
+    first = problems[0]
+    return malformed(f"the body {first.why}") if first.rule == "body" else invalid(problems)

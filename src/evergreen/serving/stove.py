@@ -1,0 +1,50 @@
+"""Where requests are worked on: few rows together with those of others, many in a thread of their own."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import TypeVar
+
+from evergreen.serving.batch import Lane
+from evergreen.serving.limits import Limits
+from evergreen.serving.order import Made, Order
+from evergreen.serving.reader import Rows
+from evergreen.serving.refused import busy
+
+_Result = TypeVar("_Result")
+
+
+class Stove:
+    """A lane for few rows, and `batches`, which runs large requests one after another."""
+
+    def __init__(self, lane: Lane, batches: Executor, limits: Limits, clock: Callable[[], datetime]) -> None:
+        self.lane, self._batches, self._limits, self._clock = lane, batches, limits, clock
+        self._waiting = 0
+
+    async def read(self, order: Order) -> Rows:
+        """The rows of a request. Raises Refused."""
+        if order.large:
+            return await self._apart(lambda: order.read(self._limits))
+        return order.read(self._limits)
+
+    async def make(self, order: Order, asked: Rows | None = None) -> Made:
+        """The answer, of rows that are read already or yet to be. Raises Refused, else what the model raises."""
+        limits, clock = self._limits, self._clock
+        if order.large:
+            return await self._apart(lambda: order.make(order.read(limits) if asked is None else asked, clock))
+        rows = order.read(limits) if asked is None else asked
+        if len(rows.rows) > limits.single_rows:
+            return await self._apart(lambda: order.make(rows, clock))
+        answers = await self.lane.answer(order.model, rows.rows)
+        return order.tell(rows, answers, clock)
+
+    async def _apart(self, work: Callable[[], _Result]) -> _Result:
+        """In the thread of the batches, after those that came before."""
+        if self._waiting >= self._limits.batches:
+            raise busy("too many batches are waiting")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._batches, work)
+        finally:
+            self._waiting -= 1
