@@ -76,7 +76,7 @@ def running(folder: Path) -> Iterator[tuple[Settings, UpState]]:
     environment = {**os.environ, "EVERGREEN_HOME": str(folder)}
     started = read_state(folder) is None
     if started:
-        ports = ["--prefect-port", "0", "--mlflow-port", "0", "--workers", "1"]
+        ports = ["--prefect-port", "0", "--mlflow-port", "0", "--no-serve", "--workers", "1"]
         subprocess.run([*_EVERGREEN, "up", "--detach", *ports], env=environment, check=True)
     try:
         state = read_state(folder)

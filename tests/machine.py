@@ -88,7 +88,8 @@ def running_project(folder: Path, *options: str, more: Mapping[str, str] | None 
     """
     copy_code(folder)
     place_migrated(folder / "home" / "prefect")
-    command = [sys.executable, "-m", "evergreen.cli.main", "up", "--prefect-port", "0", "--mlflow-port", "0", *options]
+    ports = [f"--{name}-port=0" for name in ("prefect", "mlflow", "serve")]
+    command = [sys.executable, "-m", "evergreen.cli.main", "up", *ports, *options]
     with (folder / "up.txt").open("a") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=environment(folder, more), stdout=output, stderr=output, text=True

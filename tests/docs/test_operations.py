@@ -24,7 +24,7 @@ def test_the_guide_names_every_part_that_up_starts(tmp_path):
     from evergreen.settings import Settings
 
     settings = Settings.from_environment({"EVERGREEN_HOME": str(tmp_path)})
-    parts = table_of_parts(settings, choose_places({}, 0, 0), 1, datetime.now(UTC))
+    parts = table_of_parts(settings, choose_places({}, 0, 0, 0), 1, datetime.now(UTC))
     assert rows("Up") == [part.name for part in parts]
 
 

@@ -5,23 +5,26 @@ import os
 import socket
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.operations.doctor import deployed, places, project, records, server, tracking, versions, work
+from evergreen.operations.doctor import deployed, places, project, records, served, server, tracking, versions, work
 from evergreen.operations.doctor.clock import Skew, judge_clock, measure
 from evergreen.operations.doctor.examine import PARTS, Part, examine, grouped
-from evergreen.operations.doctor.finding import Health, anything_wrong
+from evergreen.operations.doctor.finding import Finding, Health, anything_wrong
 from evergreen.operations.doctor.machine import DISK, judge_disk
 from evergreen.operations.doctor.patient import Bounds, Patient
 from evergreen.orchestrator.answers import Automation, Deployment, Pool, Schedule, Worker
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec, load_spec
-from evergreen.store.entry import LedgerEntry
+from evergreen.store.entry import Crown, LedgerEntry
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.outbox import Outbox
 from evergreen.store.tables import HEAD
@@ -386,6 +389,86 @@ def test_tend_lives_where_everything_runs_on_one_machine(tmp_path, children, out
     state = UpState(os.getpid(), "http://127.0.0.1:9/api", "http://127.0.0.1:9", None, NOON, children)
     write_state(patient.settings.home, state)
     assert outcomes(patient)["tend"] is outcome
+
+
+def crowned_at(moment: datetime, version: int = 2) -> dict[str, Crown]:
+    return {"churn": Crown(7, "churn", version, moment)}
+
+
+def says(version: int | None, **more: object) -> dict[str, object]:
+    champion = None if version is None else {"version": version}
+    return {"status": "ready", "models": {"churn": {"champion": champion, **more}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "crowns", "outcome", "what"),
+    [
+        (says(2), crowned_at(NOON - timedelta(days=1)), OK, "version 2 of churn"),
+        (says(1), crowned_at(NOON - timedelta(seconds=60)), OK, "version 1 of churn"),
+        (
+            says(1),
+            crowned_at(NOON - timedelta(seconds=61)),
+            WRONG,
+            "version 1 answers, and version 2 is champion since",
+        ),
+        (says(1, problem="it is broken"), crowned_at(NOON - timedelta(days=1)), WRONG, "(it is broken)"),
+        (says(None), crowned_at(NOON - timedelta(days=1)), WRONG, "nobody answers"),
+        ({"models": {}}, crowned_at(NOON - timedelta(days=1)), WRONG, "nobody answers"),
+        ({"models": {}}, {}, OK, "waits for a first champion"),
+        ({"status": "ready"}, crowned_at(NOON - timedelta(days=1)), OK, "a key would be told"),
+        ({**says(2), "capture": {"problem": "no room"}}, {}, WRONG, "predictions cannot be kept: no room"),
+    ],
+)
+def test_serving_answers_with_the_champion_or_is_behind(said, crowns, outcome, what):
+    finding = served.judge_serving(said, crowns, NOON, Bounds().behind)
+    assert (finding.name, finding.outcome) == ("serving", outcome)
+    assert what in finding.what
+
+
+@contextmanager
+def says_ready(body: dict[str, object]) -> Iterator[str]:
+    """A server that answers /ready, as one that serves does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/ready" else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_serving_is_looked_at_where_everything_runs_on_one_machine(crowned):
+    def found(serving: str | None) -> Finding:
+        state = UpState(os.getpid(), "http://127.0.0.1:9/api", "http://127.0.0.1:9", None, NOON, serving=serving)
+        write_state(crowned.settings.home, state)
+        patient = Patient(crowned.settings, {}, lambda: datetime.now(UTC) + timedelta(hours=1), ports={})
+        (finding,) = served.look_at_serving(patient)
+        return finding
+
+    champion = {"tiny": {"champion": {"version": 1}}}
+    with says_ready({"status": "ready", "models": champion}) as address:
+        assert (found(address).outcome, found(address).what) == (OK, "version 1 of tiny")
+    gone = found(address)
+    assert (gone.outcome, gone.what.split(" (")[0]) == (WRONG, f"{address} does not answer")
+    assert gone.do.endswith("serving.log")
+    with says_ready({"status": "not ready", "models": {}}) as address:
+        assert "tiny: nobody answers" in found(address).what
+    assert (found(None).outcome, "--no-serve" in found(None).what) == (OK, True)
+
+
+def test_serving_that_evergreen_up_does_not_run_is_told_and_not_wrong(tmp_path):
+    (finding,) = served.look_at_serving(patient_of(tmp_path))
+    assert (finding.outcome, finding.what) == (OK, "not run by evergreen up here")
 
 
 def test_decisions_that_wait_for_a_person_are_named_and_not_wrong():

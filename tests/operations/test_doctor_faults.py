@@ -84,7 +84,7 @@ def ward(project, server, tmp_path, monkeypatch) -> Ward:
     monkeypatch.syspath_prepend(tmp_path / "installed")
     distribution(tmp_path / "installed", "evergreen", "0.1.0", requirements())
     environ = {"PREFECT_API_URL": server.url, "PREFECT_API_AUTH_STRING": server.auth}
-    ports = {"prefect": free_port(), "mlflow": free_port()}
+    ports = {"prefect": free_port(), "mlflow": free_port(), "serve": free_port()}
     patient = Patient(project.settings, environ, lambda: datetime.now(UTC), ports=ports)
     return Ward(patient, server, tmp_path, monkeypatch)
 

@@ -34,13 +34,16 @@ def start_detached(wishes: Wishes, settings: Settings) -> UpState:
         )
     state = _wait(process, settings.home, log)
     console = open_console()
-    console.print(f"everything is up: Prefect {state.prefect_ui}, MLflow {state.mlflow_ui}", highlight=False)
+    serving = f", serving {state.serving}" if state.serving else ""
+    console.print(f"everything is up: Prefect {state.prefect_ui}, MLflow {state.mlflow_ui}{serving}", highlight=False)
     console.print(f"process {state.pid}; log {shorten(log)}; evergreen down stops it", highlight=False)
     return state
 
 
 def _options(wishes: Wishes) -> list[str]:
     ports = ["--prefect-port", str(wishes.prefect_port), "--mlflow-port", str(wishes.mlflow_port)]
+    port = wishes.serving_port
+    ports += ["--no-serve"] if port is None else ["--serve-port", str(port)]
     return [*ports, "--workers", str(wishes.workers), "--grace", str(wishes.grace_seconds)]
 
 

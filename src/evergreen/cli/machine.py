@@ -16,9 +16,11 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(down)
 
 
-def up(
+def up(  # noqa: PLR0913 - options of a command are its parameters
     prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="Of Prefect's server; 0: any.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="Of MLflow's server; 0: any.")] = 5000,
+    serve_port: Annotated[int, typer.Option(min=0, max=65535, help="Of what serves champions; 0: any.")] = 8000,
+    serve: Annotated[bool, typer.Option(" /--no-serve", help="Serve no champions.", show_default=False)] = True,
     workers: Annotated[
         int, typer.Option(min=1, help="Runs at once; the number of cores.", show_default=False)
     ] = _CORES,
@@ -29,12 +31,13 @@ def up(
     from evergreen.cli.detach import start_detached
     from evergreen.cli.up import Wishes, run_up
 
-    wishes, settings = Wishes(prefect_port, mlflow_port, workers, grace), Settings.from_environment()
+    wishes = Wishes(prefect_port, mlflow_port, workers, grace, serve_port if serve else None)
+    settings = Settings.from_environment()
     start_detached(wishes, settings) if detach else run_up(wishes, settings)
 
 
 def down(
-    wait: Annotated[float, typer.Option(min=0, help="Seconds until it is stopped by force.")] = 120,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds until it is stopped by force.")] = 180,
 ) -> None:
     """Stop what `evergreen up` started for this home."""
     from evergreen.cli.down import run_down

@@ -24,12 +24,21 @@ _LOOK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Places:
-    """Where things answer: `prefect` ends in /api; `mlflow` is what runs log to. Ports are None where others serve."""
+    """Where things answer: `prefect` ends in /api; `mlflow` is what runs log to. Ports are None where others serve.
+
+    `serving_port` is None where champions are not served from here.
+    """
 
     prefect: str
     mlflow: str
     prefect_port: int | None
     mlflow_port: int | None
+    serving_port: int | None = None
+
+    @property
+    def serving(self) -> str | None:
+        """Where champions answer."""
+        return None if self.serving_port is None else f"http://{HOST}:{self.serving_port}"
 
     @property
     def prefect_ui(self) -> str:
@@ -37,7 +46,9 @@ class Places:
         return redacted(self.prefect.removesuffix("/api"))
 
 
-def choose_places(environ: Mapping[str, str], prefect_port: int, mlflow_port: int) -> Places:
+def choose_places(
+    environ: Mapping[str, str], prefect_port: int, mlflow_port: int, serving_port: int | None = None
+) -> Places:
     """Servers that the environment names, and ports of this machine for the others; 0 is any free one.
 
     Raises UserError where a port is taken.
@@ -45,9 +56,9 @@ def choose_places(environ: Mapping[str, str], prefect_port: int, mlflow_port: in
     prefect, mlflow = environ.get("PREFECT_API_URL", "").rstrip("/"), environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
     own = None if prefect else require_port(prefect_port, "--prefect-port")
     served = None if mlflow.startswith("http") else require_port(mlflow_port, "--mlflow-port")
-    return Places(
-        prefect or f"http://{HOST}:{own}/api", mlflow if served is None else f"http://{HOST}:{served}", own, served
-    )
+    answering = None if serving_port is None else require_port(serving_port, "--serve-port")
+    tracking = mlflow if served is None else f"http://{HOST}:{served}"
+    return Places(prefect or f"http://{HOST}:{own}/api", tracking, own, served, answering)
 
 
 def shared_environment(settings: Settings, places: Places) -> dict[str, str]:
@@ -95,6 +106,7 @@ def table_of_parts(settings: Settings, places: Places, workers: int, now: dateti
             environment={"MLFLOW_TRACKING_URI": settings.tracking_uri},
         ),
         _mlflow(settings, places),
+        *_serving(places),
         Part("deploy", (*_EVERGREEN, "deploy"), after=("prefect",), once=True),
         # A message that is being sent may take half a minute; killed in between, it would be sent again.
         Part("tend", (*_EVERGREEN, "tend", "--every", "15"), after=ready, patience_seconds=45),
@@ -145,6 +157,24 @@ def _mlflow(settings: Settings, places: Places) -> Part:
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.artifacts,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         },
+    )
+
+
+def _serving(places: Places) -> tuple[Part, ...]:
+    """What answers with the champions; without one it waits for it, which is no reason to start it again."""
+    if places.serving is None:
+        return ()
+    return (
+        Part(
+            "serving",
+            (*_EVERGREEN, "serve", "--wait", "--host", HOST, "--port", str(places.serving_port)),
+            address=places.serving,
+            answers=lambda: _answers(f"{places.serving}/health"),
+            # A champion is fetched from MLflow.
+            after=("mlflow",),
+            # Whoever is being answered still is, and what was answered is written down.
+            patience_seconds=45,
+        ),
     )
 
 

@@ -32,12 +32,13 @@ _LINES = 5
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line says. Ports are 0 for any that is free."""
+    """What the command line says. Ports are 0 for any that is free; without one for serving nothing is served."""
 
     prefect_port: int = 4200
     mlflow_port: int = 5000
     workers: int = 1
     grace_seconds: float = 30.0
+    serving_port: int | None = 8000
 
 
 def run_up(wishes: Wishes, settings: Settings) -> None:
@@ -50,7 +51,7 @@ def run_up(wishes: Wishes, settings: Settings) -> None:
         raise UserError(f"{project}: no flows/ here; run evergreen from the project's folder")
     with claim(settings.home), stop_requests() as requests:
         left = end_leftovers(settings.home, time.monotonic, requests.wait)
-        places = choose_places(os.environ, wishes.prefect_port, wishes.mlflow_port)
+        places = choose_places(os.environ, wishes.prefect_port, wishes.mlflow_port, wishes.serving_port)
         launch = Launch(
             project, up_folder(settings.home) / "logs", shared_environment(settings, places), mark_of(settings.home)
         )
@@ -66,8 +67,8 @@ class _Run:
         self._home, self._wishes, self._requests, self._launch = settings.home, wishes, requests, launch
         self._board = Board(open_console(), lambda: datetime.now().astimezone(), time.monotonic)
         now = datetime.now(UTC)
-        mlflow = redacted(places.mlflow)
-        self._state = UpState(os.getpid(), redacted(places.prefect), places.prefect_ui, mlflow, now)
+        prefect, mlflow = redacted(places.prefect), redacted(places.mlflow)
+        self._state = UpState(os.getpid(), prefect, places.prefect_ui, mlflow, now, serving=places.serving)
         self._api = PrefectApi(places.prefect, launch.environment.get("PREFECT_API_AUTH_STRING"))
         parts = table_of_parts(settings, places, wishes.workers, now)
         self._supervisor = Supervisor(parts, launch, time.monotonic, requests.wait, self._changed)

@@ -12,7 +12,8 @@ from evergreen.supervisor.processes import birth
 
 @dataclass(frozen=True)
 class UpState:
-    """A supervisor that lives. `prefect` ends in /api; `mlflow_ui` is None where nobody serves MLflow.
+    """A supervisor that lives. `prefect` ends in /api; `mlflow_ui` is None where nobody serves MLflow, and `serving`
+    where no champions are served.
 
     `children` are the ids of the processes it started, by name; `ready` is when all of them answered first.
     """
@@ -24,6 +25,7 @@ class UpState:
     started_at: datetime
     children: Mapping[str, int] = field(default_factory=dict)
     ready: datetime | None = None
+    serving: str | None = None
 
 
 def up_folder(home: Path) -> Path:
@@ -39,6 +41,7 @@ def write_state(home: Path, state: UpState) -> None:
         "prefect": state.prefect,
         "prefect_ui": state.prefect_ui,
         "mlflow_ui": state.mlflow_ui,
+        "serving": state.serving,
         "started_at": state.started_at.isoformat(),
         "children": dict(state.children),
         "ready": state.ready.isoformat() if state.ready else None,
@@ -59,6 +62,7 @@ def read_state(home: Path) -> UpState | None:
         _moment(values["started_at"]),
         values["children"],
         _moment(values["ready"]) if values["ready"] else None,
+        values.get("serving"),
     )
 
 

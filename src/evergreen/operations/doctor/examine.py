@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evergreen.address import scrubbed
-from evergreen.operations.doctor import machine, messages, places, project, records, server, tracking, versions
+from evergreen.operations.doctor import machine, messages, places, project, records, served, server, tracking, versions
 from evergreen.operations.doctor.finding import Finding, Health, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
 
@@ -45,6 +45,7 @@ PARTS: tuple[Part, ...] = (
     Part("mlflow", (tracking.MLFLOW, tracking.SCHEMA), tracking.look_at_mlflow, tracking.MLFLOW),
     Part("files", (places.ARTIFACTS,), places.look_at_artifacts, places.ARTIFACTS, tracking.MLFLOW),
     Part("files", (places.SNAPSHOTS,), places.look_at_snapshots, places.SNAPSHOTS),
+    Part("serving", (served.SERVING,), served.look_at_serving),
 )
 
 

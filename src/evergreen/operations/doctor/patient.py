@@ -14,12 +14,14 @@ class Bounds:
 
     `skew`: what one machine writes another compares with its own clock. The shortest such wait is the ten seconds
     after which a worker looks for work again, so half of that is the bound. `undelivered`: how long a message may wait.
+    `behind`: how long a champion may not be served yet.
     """
 
     free_bytes: int = 1_000_000_000
     free_share: float = 0.05
     skew: timedelta = timedelta(seconds=5)
     undelivered: timedelta = timedelta(hours=1)
+    behind: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -35,4 +37,4 @@ class Patient:
     clock: Callable[[], datetime]
     bounds: Bounds = Bounds()
     project: Path = Path()
-    ports: Mapping[str, int] = field(default_factory=lambda: {"prefect": 4200, "mlflow": 5000})
+    ports: Mapping[str, int] = field(default_factory=lambda: {"prefect": 4200, "mlflow": 5000, "serve": 8000})
