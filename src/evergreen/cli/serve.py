@@ -50,6 +50,7 @@ log = logging.getLogger("evergreen.serve")
 
 GRACE_SECONDS = 30.0
 FLUSH_SECONDS = 10.0
+SHADOW_SECONDS, OBSERVE_SECONDS = 2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,9 @@ class _Work:
         try:
             run_server(app, listening, GRACE_SECONDS)
         finally:
-            shadow.close(FLUSH_SECONDS)
+            shadow.close(SHADOW_SECONDS)
             stop.set()
-            observing.join(FLUSH_SECONDS)
+            observing.join(OBSERVE_SECONDS)
             lost = self.capture.close(FLUSH_SECONDS)
         log.info(
             "stopped; %s", f"{lost} predictions could not be kept" if lost else "everything that was asked is kept"

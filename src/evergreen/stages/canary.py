@@ -9,6 +9,7 @@ from evergreen.gate.canary import Action, Verdict, broken_since, explain, judge_
 from evergreen.registry.versions import StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.answer import Answer, grant, turn_down
+from evergreen.stages.canary_quality import observe_quality
 from evergreen.stages.open import registry_of
 from evergreen.stages.rollback import Target, rollback
 from evergreen.store.canary import Canaries, Canary, CanaryState
@@ -56,6 +57,7 @@ def _at_work(canaries: Canaries, now: datetime) -> list[tuple[Canary, Act]]:
 def _watch(canary: Canary, canaries: Canaries, settings: Settings, now: datetime) -> LedgerEntry | None:
     """Go back to the champion before, where the one that was promoted broke a condition since."""
     _finish(canary, settings, now)
+    observe_quality(canary, canaries, now)
     broken = broken_since(canaries.observed(canary), canary.rules)
     if not broken or canary not in canaries.watched(now, canary.model):
         return None
@@ -77,6 +79,7 @@ def _advance(canary: Canary, canaries: Canaries, settings: Settings, now: dateti
     canaries.settle(canary.model, now)
     if canary.decision_id not in [running.decision_id for running in canaries.open(canary.model)]:
         return None
+    observe_quality(canary, canaries, now)
     verdict = judge_canary(canaries.observed(canary), canary.rules, now)
     if verdict.action is Action.KEEP_ON:
         return None

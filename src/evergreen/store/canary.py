@@ -119,6 +119,13 @@ class Canaries:
             newer = canary_totals.c.at <= at
             connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=row, where=newer))
 
+    def counted_at(self, decision_id: int, process: str) -> datetime | None:
+        """When a process wrote totals of a trial last; None where it never did."""
+        c = canary_totals.c
+        query = sa.select(c.at).where((c.decision_id == decision_id) & (c.process == process)).order_by(c.at.desc())
+        with answering(self.url), self._engine.connect() as connection:
+            return connection.execute(query.limit(1)).scalar()
+
     def observed(self, canary: Canary) -> Observed:
         """The sum of what all processes counted."""
         query = sa.select(canary_totals).where(canary_totals.c.decision_id == canary.decision_id)

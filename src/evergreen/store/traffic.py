@@ -108,15 +108,23 @@ class Traffic:
         until: datetime,
         as_of: datetime,
         label_delay: timedelta = timedelta(0),
+        columns: Sequence[str] | None = None,
     ) -> Captured:
         """Rows of a window with what came true, as it was known `as_of` a moment: `label` and `label_at` beside the
         answers. Rows younger than `label_delay` are left out, and so are those that nobody had labelled by then.
 
-        No label that was received later, or was known later, is seen, not even as a correction.
+        No label that was received later, or was known later, is seen, not even as a correction. Inputs are all fields,
+        or those in `columns`.
         """
         until = min(until, as_of - label_delay + timedelta(microseconds=1))
         known = self._labels(model, since, until, as_of)
-        return join(_with_labels(chunk, known) for chunk in self.chunks(model, since, until))
+        return join(_with_labels(chunk, known) for chunk in self.chunks(model, since, until, columns=columns))
+
+    def has_labels(self, model: str, since: datetime) -> bool:
+        """True where a label was received since then."""
+        c = ground_truth.c
+        query = sa.select(c.id).where((c.model == model) & (c.received_at >= since)).limit(1)
+        return bool(self._look(query))
 
     def counts(self, model: str, since: datetime, until: datetime) -> tuple[Count, ...]:
         """Rows and labelled rows of a window, by version and role."""
