@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -11,6 +12,8 @@ EXTRAS = ["pyproject.toml", "--extra", "examples", "--extra", "postgres", "--ext
 CLUSTERS = ("dask", "ray")
 # Not for tests: wherever they are installed, every Prefect server imports them.
 WORKERS = ("docker", "kubernetes")
+# What serves neither runs flows, nor reports, nor tells people; a test holds its imports against that.
+NOT_FOR_SERVING = ("prefect", "evidently", "pandera", "apprise", "cronsim")
 ALL = [*EXTRAS, *(part for name in CLUSTERS for part in ("--extra", name))]
 HEADER = "# Made by `make lock` from pyproject.toml. Exact versions with hashes; see CONTRIBUTING.md.\n"
 ENTRY = re.compile(r"(?m)^(?=[\w.-]+(?:\[.*\])?==)")
@@ -59,14 +62,36 @@ def addition(name: str, run: str, dev: str) -> str:
     return "".join(entry for entry in whole if entry not in entries(run))
 
 
+def serving(run: str) -> str:
+    """What serves: a part of run.txt, in the same versions."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["postgres"], *extras["s3"]]
+    source, target = HERE / ".serve.in", HERE / ".serve.txt"
+    source.write_text("\n".join(one for one in wanted if re.split(r"[^\w.-]", one)[0] not in NOT_FOR_SERVING))
+    target.write_text(run)
+    try:
+        part = entries(resolve([str(source)], target))
+    finally:
+        source.unlink()
+        target.unlink()
+    # By their pins: where a platform decides, less may be needed here.
+    moved = {entry.split()[0] for entry in part} - {entry.split()[0] for entry in entries(run)}
+    if moved:
+        sys.exit(f"serving alone needs other versions: {', '.join(moved)}")
+    return "".join(part)
+
+
 def main() -> None:
     dev = resolve([*ALL, "--group", "dev"], HERE / "dev.txt")
     run = resolve(EXTRAS, HERE / "run.txt")
     files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*CLUSTERS, *WORKERS)}}
+    files["serve"] = serving(run)
     # What builds the project's own wheel in an image.
     files["build"] = resolve(["--group", "build"], HERE / "build.txt")
     for name, text in files.items():
         (HERE / f"{name}.txt").write_text(HEADER + text)
 
 
-main()
+if __name__ == "__main__":
+    main()
