@@ -11,6 +11,8 @@ import yaml
 from tests.deployments.shipped import COMPOSE, DEPLOYMENTS, REPOSITORY, example, filled, secrets, stages, variables
 
 SERVICES = filled(secrets())["services"]
+PUBLISHED = {"prefect", "mlflow", "serving"}
+KEPT = {"postgres", "objects", "prefect", "worker", "serving"}
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 
 
@@ -73,8 +75,8 @@ def test_every_image_is_pinned_or_built_here():
 
 
 def test_only_pages_are_published_and_only_on_loopback():
-    assert {name for name, service in SERVICES.items() if service.get("ports")} == {"prefect", "mlflow"}
-    for name in ("prefect", "mlflow"):
+    assert {name for name, service in SERVICES.items() if service.get("ports")} == PUBLISHED
+    for name in PUBLISHED:
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in SERVICES[name]["ports"])
 
 
@@ -125,8 +127,22 @@ def _tells_how_it_is(name):
 def test_what_has_state_has_a_volume_and_every_volume_is_somebodys():
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
     named = {name for name in mounted if not name.startswith(".")}
-    assert named == set(yaml.safe_load(COMPOSE.read_text())["volumes"]) == {"postgres", "objects", "prefect", "worker"}
+    assert named == set(yaml.safe_load(COMPOSE.read_text())["volumes"]) == KEPT
     assert [name for name in mounted - named if not (DEPLOYMENTS / name).exists()] == []
+
+
+def test_what_serves_asks_for_keys_and_knows_no_password_that_it_does_not_need():
+    told = SERVICES["serving"]["environment"]
+    assert {name for name, value in told.items() if "s3cret" in value} == {"PGPASSWORD", "EVERGREEN_SERVE_KEYS"}
+    assert "PREFECT_API_URL" not in told
+    # How it is, its image says: by /ready.
+    assert "healthcheck" not in SERVICES["serving"]
+
+
+def test_what_serves_has_time_to_finish():
+    from evergreen.cli.serve import FLUSH_SECONDS, GRACE_SECONDS
+
+    assert int(SERVICES["serving"]["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS + FLUSH_SECONDS
 
 
 def test_the_server_and_its_clients_share_the_password():

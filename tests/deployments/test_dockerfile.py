@@ -9,7 +9,7 @@ import pytest
 from tests.deployments.shipped import DOCKERFILE, REPOSITORY, stages
 
 STAGES = stages()
-FINAL = ("prefect", "mlflow", "worker", "kubernetes-worker")
+FINAL = ("prefect", "mlflow", "serving", "worker", "kubernetes-worker")
 LINES = re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE.read_text()).replace("\\\n", " ").splitlines()
 
 
@@ -52,7 +52,7 @@ def test_a_worker_takes_no_more_runs_than_it_was_told(name):
 
 def test_packages_are_installed_from_the_lock_alone():
     installs = [line for line in LINES if re.search(r"\bpip\b.* install ", line)]
-    assert len(installs) == 4
+    assert len(installs) == 6
     for line in installs:
         assert "--no-deps" in line
         # Either locked by hashes, or our own wheel, with no index asked.
@@ -69,6 +69,19 @@ def test_the_lock_of_a_worker_adds_to_what_runs_and_moves_nothing(worker):
     ]
     assert set(names[0]) & set(names[1]) == set()
     assert f"prefect-{worker}" in names[1]
+
+
+def test_what_serves_holds_neither_the_project_nor_what_trains():
+    steps = STAGES["serving"].steps
+    assert [text for word, text in steps if word == "COPY"] == ["--from=serving-packages /opt/evergreen /opt/evergreen"]
+    assert [text for word, text in STAGES["serving-packages"].steps if word == "COPY"] == [
+        "requirements/serve.txt /requirements/"
+    ]
+    assert not [text for _, text in steps if re.search("run.txt|flows|configs", text)]
+
+
+def test_what_serves_is_well_when_it_is_ready():
+    assert "/ready" in STAGES["serving"].last("HEALTHCHECK")
 
 
 def test_everything_that_is_copied_is_in_the_repository():

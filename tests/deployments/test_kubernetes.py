@@ -26,7 +26,7 @@ from tests.missing import do_without
 OBJECTS = [*manifests(BASE), *manifests(OVERLAY)]
 VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
 OLDEST = "1.32"
-SECRETS = {"evergreen-run", "evergreen-databases", "evergreen-models"}
+SECRETS = {"evergreen-run", "evergreen-databases", "evergreen-models", "evergreen-serving"}
 
 
 @pytest.mark.parametrize("release", [OLDEST, kubernetes_validate.latest_version()])
@@ -93,7 +93,9 @@ def test_secrets_are_named_and_not_contained():
             if secret := variable.get("valueFrom", {}).get("secretKeyRef"):
                 named.add(secret["name"])
         named |= {source["secretRef"]["name"] for source in container.get("envFrom", ()) if "secretRef" in source}
-    assert named == SECRETS
+    mounted = {volume["secret"]["secretName"] for _, pod in pods() for volume in pod["volumes"] if "secret" in volume}
+    assert mounted == {"evergreen-serving"}, "read again when it changes, as no variable is"
+    assert named | mounted == SECRETS
 
 
 def test_every_config_map_that_is_named_is_made():
@@ -108,7 +110,7 @@ def test_every_image_has_the_version_of_the_project():
     used = {container["image"] for _, container, _ in containers()}
     names = {image.partition(":")[0] for image in used}
     assert used == {f"{name}:{VERSION}" for name in names}
-    assert names == {f"evergreen-{stage}" for stage in ("prefect", "mlflow", "worker", "kubernetes-worker")}
+    assert names == {f"evergreen-{stage}" for stage in ("prefect", "mlflow", "serving", "worker", "kubernetes-worker")}
 
 
 def test_the_example_moves_every_image_and_the_job_template_with_them():
@@ -144,6 +146,22 @@ def test_deploying_hands_over_the_template_and_leaves_the_pool_as_it_was_left():
     assert file.rpartition("/")[2] in maps["evergreen-work-pool"]
     # Prefect's own command would resume a pool that is paused, and forget its limit.
     assert "--overwrite" not in {word for _, one, _ in containers() for word in one.get("args", ())}
+
+
+def test_what_serves_is_sent_requests_while_it_is_ready_and_killed_only_when_it_is_dead():
+    from evergreen.cli.serve import FLUSH_SECONDS, GRACE_SECONDS
+
+    (found,) = [(container, pod) for name, container, pod in containers() if name == "serving/serving"]
+    container, pod = found
+    asked = {probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
+    assert asked == {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] > pause + GRACE_SECONDS + FLUSH_SECONDS
+    words = container["args"]
+    folder = words[words.index("--keys") + 1].rpartition("/")[0]
+    assert folder in [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "keys"]
+    (service,) = [d for _, d in OBJECTS if d["kind"] == "Service" and d["metadata"]["name"] == "serving"]
+    assert str(service["spec"]["ports"][0]["port"]) == words[words.index("--port") + 1]
 
 
 def test_selectors_find_what_they_are_for():

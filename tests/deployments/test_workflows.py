@@ -111,7 +111,9 @@ def test_a_proposed_change_promotes_nothing():
 def test_every_image_that_is_built_is_tried():
     text = (REPOSITORY / ".github" / "workflows" / "tests.yml").read_text()
     tried = re.search(r"for target in (.*); do", text)[1].split()
-    assert tried == [name for name in ("prefect", "mlflow", "worker", "kubernetes-worker") if name in stages()]
+    assert tried == [
+        name for name in ("prefect", "mlflow", "serving", "worker", "kubernetes-worker") if name in stages()
+    ]
 
 
 def test_python_is_the_one_of_the_images_and_a_newer_one():
