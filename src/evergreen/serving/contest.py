@@ -19,14 +19,15 @@ from evergreen.serving.trial import Counted, Trial, Trials
 log = logging.getLogger("evergreen.contest")
 
 PATIENCE_SECONDS = 10.0
+_ROWS = 1_000
 
 
 @dataclass(frozen=True)
 class Contest:
     """Answers by the champion, and by a challenger where that is tried.
 
-    The challenger has a stove of its own, so that its slowness is nobody else's; after `patience` seconds the champion
-    answers instead.
+    The challenger has a stove of its own, so that its slowness is nobody else's; after `patience` seconds, and as many
+    for each thousand rows, the champion answers instead.
     """
 
     desk: Desk
@@ -69,7 +70,7 @@ class Contest:
         if not self._stands(rival.model):
             return None
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.patience * (1 + len(asked.rows) // _ROWS)):
                 rows = asked if trial.alike(order.model, rival.model) else await self.spare.read(rival)
                 made = await self.spare.make(rival, rows)
         except Exception as error:
