@@ -20,6 +20,7 @@ import yaml
 
 from evergreen.orchestrator.answers import FlowRun
 from evergreen.orchestrator.api import PrefectApi
+from evergreen.serving.keys import Scope, make_key
 from tests.deployments.objects import Objects, serve_objects
 from tests.deployments.shipped import DEPLOYMENTS, filled, secrets, stages
 from tests.machine import copy_code
@@ -28,8 +29,10 @@ from tests.servers import bare_environment, free_port, is_well, stop, wait_for
 
 pytestmark = pytest.mark.slow
 
-PASSWORDS = secrets() | {"PREFECT_AUTH": "eva:s3cret", "WORKER_QUERY_SECONDS": "2"}
+TEXT, KEY = make_key("shop", [Scope.PREDICT])
+PASSWORDS = secrets() | {"PREFECT_AUTH": "eva:s3cret", "WORKER_QUERY_SECONDS": "2", "SERVE_KEYS": KEY.line}
 SERVICES = filled(PASSWORDS)["services"]
+ROW = {"waited": 0.5, "spent": -0.5, "plan": "basic"}
 # Of whoever runs these tests: none of it may be what makes a server start.
 OURS = ("EVERGREEN_", "MLFLOW_", "PREFECT_", "AWS_", "PG")
 
@@ -45,6 +48,7 @@ class Stack:
     prefect: int
     mlflow: int
     health: int
+    serving: int
 
     def here(self, text: str) -> str:
         places = {
@@ -79,7 +83,7 @@ class Stack:
 
     def command(self, service: str) -> list[str]:
         words = SERVICES[service].get("command") or stages()[SERVICES[service]["build"]["target"]].command
-        moved = {"0.0.0.0": "127.0.0.1", "4200": str(self.prefect), "5000": str(self.mlflow)}
+        moved = {"0.0.0.0": "127.0.0.1", "4200": str(self.prefect), "5000": str(self.mlflow), "8000": str(self.serving)}
         program, *rest = [moved.get(word, word) for word in words]
         return [sys.executable, *rest] if program == "python" else [str(Path(sys.executable).with_name(program)), *rest]
 
@@ -156,7 +160,7 @@ def stack(
     shopper_table().to_csv(project / "table.csv", index=False)
     key = SERVICES["mlflow"]["environment"]["AWS_ACCESS_KEY_ID"]
     with serve_objects(key, "evergreen") as objects:
-        stack = Stack(folder, project, databases, objects, free_port(), free_port(), free_port())
+        stack = Stack(folder, project, databases, objects, *(free_port() for _ in range(4)))
         with stack.started("prefect") as prefect, stack.started("mlflow") as mlflow:
             wait_for(lambda: is_well(f"http://127.0.0.1:{stack.prefect}/api/health"), prefect, 180)
             wait_for(lambda: is_well(f"http://127.0.0.1:{stack.mlflow}/health"), mlflow, 180)
@@ -217,22 +221,33 @@ def test_mlflow_answers_nobody_who_calls_it_by_another_name(stack):
     assert httpx.get(url, headers={"Host": "rebound.example.com"}).status_code == httpx.codes.FORBIDDEN
 
 
-def test_a_team_starts_in_the_order_of_compose_and_retrains(stack, first_moment):
+def test_a_team_starts_in_the_order_of_compose_retrains_and_asks_the_champion(stack, first_moment):
     stack.once("migrate")
     assert "retrain/tiny: created" in stack.once("deploy")
     assert "Traceback" not in stack.once("tend", ["evergreen", "tend"])
     api = PrefectApi(f"http://127.0.0.1:{stack.prefect}/api", PASSWORDS["PREFECT_AUTH"])
     deployment = api.deployment("retrain/tiny")
     assert deployment is not None
-    run = api.create_run(deployment.id, {"as_of": first_moment.isoformat()}, "the first run of a team")
-    with stack.started("worker") as worker:
+    served = f"http://127.0.0.1:{stack.serving}"
+    with stack.started("serving") as serving, stack.started("worker") as worker:
+        wait_for(lambda: is_well(f"{served}/health"), serving, 180)
+        assert httpx.get(f"{served}/ready").status_code == httpx.codes.SERVICE_UNAVAILABLE
+        run = api.create_run(deployment.id, {"as_of": first_moment.isoformat()}, "the first run of a team")
         wait_for(lambda: is_well(f"http://127.0.0.1:{stack.health}/health"), worker, 180)
         ended = wait_for(lambda: finished(api, deployment.id, run.id), worker, 600)
+        if ended.state_type == "COMPLETED":
+            wait_for(lambda: is_well(f"{served}/ready"), serving, 180)
+            answers = [httpx.post(f"{served}/predict", json=ROW, headers=key) for key in ({}, {"X-API-Key": TEXT})]
+            assert [answer.status_code for answer in answers] == [401, 200]
+            assert answers[1].json()["version"] == 1
+    assert "everything that was asked is kept" in stack.log("serving")
     assert ended.state_type == "COMPLETED", ended.message + stack.log("worker")
     assert len([key for key in stack.objects.stored if key.startswith("evergreen/snapshots/")]) == 1
     password = SERVICES["worker"]["environment"]["PGPASSWORD"]
     kinds = psql(stack.cluster, "evergreen", "evergreen", "-c", "SELECT kind FROM decisions", PGPASSWORD=password)
     assert kinds.stdout.strip() == "PROMOTE", kinds.stderr
+    kept = psql(stack.cluster, "evergreen", "evergreen", "-c", "SELECT count(*) FROM predictions", PGPASSWORD=password)
+    assert kept.stdout.strip() == "1", kept.stderr
 
 
 def finished(api: PrefectApi, deployment: str, run: str) -> FlowRun | None:
