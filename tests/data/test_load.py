@@ -1,3 +1,4 @@
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from evergreen.data import write as write_module
 from evergreen.data.frame import read_snapshot
 from evergreen.data.load import take_snapshot, verify_digest
+from evergreen.data.paths import changed_at, filesystem_of
 from evergreen.data.snapshot import Fault
 from evergreen.errors import DataError, IntegrityError, UnavailableError
 from evergreen.spec.data import DataSpec
@@ -91,14 +93,16 @@ def test_the_same_rows_from_another_source_are_the_same_snapshot(tmp_path, take)
     assert take(parquet(tmp_path, frame), TYPES, time_column="at").digest == from_csv.digest
 
 
-def test_the_same_data_twice_writes_nothing(tmp_path, take):
+def test_the_same_data_twice_writes_nothing_and_makes_the_snapshot_young_again(tmp_path, take):
     source = parquet(tmp_path, table([1, 2, 3]))
     first = take(source, TYPES, time_column="at")
+    os.utime(first.path, (1e9, 1e9))
     before = Path(first.path).stat()
     again = take(source, TYPES, as_of=first.as_of + timedelta(days=9), time_column="at")
     after = Path(first.path).stat()
     assert (again.path, again.digest) == (first.path, first.digest)
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert before.st_ino == after.st_ino
+    assert after.st_mtime > before.st_mtime, "it is not old any more, so that nobody prunes it"
     assert [p.name for p in Path(first.path).parent.iterdir()] == [f"{first.digest}.parquet"]
 
 
@@ -166,6 +170,15 @@ def test_snapshots_live_on_any_file_system(tmp_path):
     assert first.path == f"{root}/{first.digest}.parquet"
     verify_digest(first.path, first.digest)
     assert len(read_snapshot(first.path)) == 2
+
+
+def test_a_snapshot_of_storage_that_was_old_is_young_again(tmp_path):
+    spec = DataSpec.model_validate({"source": parquet(tmp_path, table([1, 2, 3])), "target": "y"})
+    root, now = "memory://evergreen-snapshots", datetime(2025, 6, 1, tzinfo=UTC)
+    filesystem, name = filesystem_of(take_snapshot(spec, TYPES, now, root).path)
+    filesystem.store[name].created = old = datetime.now(UTC) - timedelta(days=300)
+    take_snapshot(spec, TYPES, now, root)
+    assert changed_at(filesystem.info(name)) - old > timedelta(days=299)
 
 
 def test_faults_are_counted_with_their_rows(write, take):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evergreen.data.write import publish
 from evergreen.errors import UserError
 from evergreen.gate.decision import DecisionKind
 from evergreen.registry import deletion
@@ -138,6 +139,79 @@ def test_a_model_that_is_being_trained_is_left_alone_with_its_snapshots(aged):
     assert {item.thing for item in done.items} <= {Thing.WORK, Thing.CACHE}
     assert ["tiny: a run has its turn" in line for line in done.left] == [True, True]
     assert aged.registry.versions(aged.model) == (6, 5, 4, 3, 2, 1)
+
+
+def write_spec(project, name, text):
+    (project.settings.configs / f"{name}.yaml").write_text(text)
+
+
+def test_while_the_first_run_of_a_model_is_at_work_its_snapshot_is_left_alone(aged):
+    write_spec(aged, "second", (aged.settings.configs / "tiny.yaml").read_text().replace("tiny", "second"))
+    with take_turn(aged.settings.store_url, "second", "run 1", LATER):
+        done = prune(aged)
+    assert names(done, Thing.SNAPSHOT) == set()
+    assert ["second: a run has its turn" in line for line in done.left] == [True]
+    assert names(prune(aged), Thing.SNAPSHOT) != set()
+
+
+def test_a_spec_that_nobody_can_read_may_be_of_a_run_at_work(aged):
+    write_spec(aged, "second", "model: [")
+    done = prune(aged)
+    assert names(done, Thing.SNAPSHOT) == set()
+    assert [line.endswith("snapshots are left alone") for line in done.left] == [True]
+
+
+def test_a_snapshot_that_was_taken_again_since_the_plan_stays(aged):
+    digests, planned = [snapshot_of(aged, number).stem for number in (2, 3)], stage.plan(pruning(aged))
+    again = Path(aged.settings.snapshots) / "again"
+    again.write_bytes(b"snapshot 2")
+    publish(again, aged.settings.snapshots)
+    gone = names(stage.prune(planned, pruning(aged)), Thing.SNAPSHOT)
+    assert [digest in gone for digest in digests] == [False, True]
+
+
+def test_a_version_that_somebody_goes_back_to_in_the_last_moment_goes_and_stops_nobody(aged, monkeypatch):
+    known, late = aged.ledger.about(aged.model, 2)[0], []
+    note = PrunedLog.note
+
+    def then_go_back(log, item, since=None):
+        noted = note(log, item, since)
+        if (item.kind, item.name) == (Kind.VERSION, "2"):
+            late.append(aged.ledger.record(replace(known, id=None, champion_before=5, fence=None, training_key=None)))
+        return noted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PrunedLog, "note", then_go_back)
+        assert names(prune(aged), Thing.VERSION) == {"1", "2", "3"}
+    with pytest.raises(StaleChampion, match="version 2 of tiny was pruned on"):
+        promote(late[0], aged.settings, LATER)
+    assert (aged.champion(), aged.ledger.unfinished(aged.model)) == (CHAMPION, ())
+
+
+def test_a_version_that_somebody_deletes_meanwhile_is_passed_over(aged, monkeypatch):
+    planned, find = stage.plan(pruning(aged)), stage.find_versions
+
+    def then_delete(shelf):
+        found = list(find(shelf))
+        tracking_of(aged.settings).client.delete_model_version(aged.model, "2")
+        return found
+
+    monkeypatch.setattr(stage, "find_versions", then_delete)
+    done = stage.prune(planned, pruning(aged))
+    assert names(done, Thing.VERSION) == {"1", "3"}
+    assert [line.startswith("tiny has no version 2") for line in done.left] == [True]
+
+
+def test_the_reference_of_a_champion_that_came_back_since_the_plan_stays(aged):
+    runs = [aged.registry.version(aged.model, number).run_id for number in (2, 3)]
+    folders = [aged.settings.home / "champions" / run for run in runs]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    planned = stage.plan(pruning(aged))
+    assert names(planned, Thing.CACHE) >= set(map(str, folders))
+    go_back(aged, 2)
+    stage.prune(planned, pruning(aged))
+    assert [folder.exists() for folder in folders] == [True, False]
 
 
 def go_back(project, number):

@@ -1,12 +1,14 @@
 """Where files are: on this machine, behind an fsspec URL, or in an installed package."""
 
 import importlib.util
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evergreen.errors import DataError, UnavailableError
 
 _PACKAGE = "package://"
+_CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 def locate(path: str) -> str:
@@ -49,6 +51,16 @@ def require_file(path: str, given: str) -> str:
         return path
     where = "" if path == given else f" (looked for {path})"
     raise DataError(f"{given}: there is no such file{where}; correct data.source in the spec, or put the file there")
+
+
+def changed_at(info: dict[str, Any]) -> datetime | None:
+    """When a file was written, from its description by whichever kind of storage; None where that does not say."""
+    found = next((info[name] for name in _CHANGED if info.get(name) is not None), None)
+    if isinstance(found, (int, float)):
+        return datetime.fromtimestamp(found, UTC)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    return found.replace(tzinfo=found.tzinfo or UTC) if isinstance(found, datetime) else None
 
 
 def _in_package(path: str) -> str:

@@ -5,11 +5,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from evergreen.data.faults import within
-from evergreen.data.paths import filesystem_of, is_local
+from evergreen.data.paths import changed_at, filesystem_of, is_local
 from evergreen.data.snapshot import Fault
 from evergreen.data.table import string_schema
 from evergreen.errors import IntegrityError, UnavailableError
@@ -17,6 +18,9 @@ from evergreen.files import open_digest
 from evergreen.spec.columns import ColumnType
 
 ROW_GROUP = 131_072
+
+# What is younger is pruned by nobody, and so need not be made young again.
+_YOUNG = timedelta(hours=1)
 
 
 class SnapshotWriter:
@@ -118,14 +122,15 @@ def unfinished_file(root: str) -> Iterator[Path]:
 def publish(path: Path, root: str) -> tuple[str, str]:
     """Move a finished file to `<root>/<digest>.parquet` and return that path and the digest.
 
-    A file that is there already holds the same bytes and stays untouched.
+    A file that is there already holds the same bytes. It is as young as a new one from then on: by its age others tell
+    whether somebody may be reading it.
     """
     digest = _digest(str(path))
     if not is_local(root):
         return _upload(path, f"{root.rstrip('/')}/{digest}.parquet"), digest
     final = Path(root) / f"{digest}.parquet"
     # Only a power failure leaves a shorter file under a final name.
-    if not (final.is_file() and final.stat().st_size == path.stat().st_size):
+    if not (_has_size(final, path.stat().st_size) and _touch(final)):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
         path.chmod(0o644)
@@ -133,10 +138,27 @@ def publish(path: Path, root: str) -> tuple[str, str]:
     return str(final), digest
 
 
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _touch(path: Path) -> bool:
+    """False where the file is gone, or is another user's."""
+    try:
+        os.utime(path)
+    except OSError:
+        return False
+    return True
+
+
 def _upload(path: Path, final: str) -> str:
     filesystem, name = filesystem_of(final)
+    written = path.stat()
     try:
-        if not (filesystem.exists(name) and filesystem.size(name) == path.stat().st_size):
+        known = filesystem.info(name) if filesystem.exists(name) else {}
+        came, now = changed_at(known), datetime.fromtimestamp(written.st_mtime, UTC)
+        # Storage has no other way to make a file young again than to write it again.
+        if known.get("size") != written.st_size or came is None or came < now - _YOUNG:
             filesystem.makedirs(name.rpartition("/")[0], exist_ok=True)
             filesystem.put_file(str(path), name)
     except OSError as error:

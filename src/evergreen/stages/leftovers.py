@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evergreen.data.paths import filesystem_of, is_local
+from evergreen.data.paths import changed_at, filesystem_of, is_local
 from evergreen.errors import UnavailableError
 from evergreen.registry.deletion import open_snapshots
 from evergreen.settings import Settings
@@ -19,7 +19,6 @@ from evergreen.store.lock import attempt
 # Nobody writes at a snapshot for longer.
 _WRITING = timedelta(days=1)
 _SHA256 = re.compile("[0-9a-f]{64}")
-_CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 def find_snapshots(settings: Settings, moment: datetime, going: frozenset[tuple[str, int]]) -> Iterator[Item]:
@@ -29,7 +28,7 @@ def find_snapshots(settings: Settings, moment: datetime, going: frozenset[tuple[
     """
     kept: frozenset[str] | None = None
     for digest, info in _listed(settings.snapshots):
-        came = _changed(info)
+        came = changed_at(info)
         if came is None or came > moment:
             continue
         kept = needed_snapshots(settings, going) if kept is None else kept
@@ -45,9 +44,21 @@ def needed_snapshots(settings: Settings, going: frozenset[tuple[str, int]] = fro
     return open_snapshots(tracking_of(settings), going) | {e.snapshot for e in waiting if e.snapshot}
 
 
+def is_untouched(settings: Settings, snapshot: Item) -> bool:
+    """False where a snapshot was taken again since it was looked at, or is gone."""
+    filesystem, name = _place_of(settings, snapshot.name)
+    try:
+        came = changed_at(filesystem.info(name))
+        return came is not None and came <= snapshot.came
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UnavailableError(f"{name}: the snapshot cannot be looked at ({error})") from error
+
+
 def remove_snapshot(settings: Settings, digest: str) -> None:
     """Remove a snapshot; one that is gone is left so."""
-    filesystem, name = filesystem_of(f"{settings.snapshots.rstrip('/')}/{digest}.parquet")
+    filesystem, name = _place_of(settings, digest)
     try:
         filesystem.rm_file(name)
     except FileNotFoundError:
@@ -83,12 +94,14 @@ def find_unfinished(settings: Settings, now: datetime) -> Iterator[Item]:
             yield Item(Thing.UNFINISHED, "", str(path), "its writer was killed", came, path.stat().st_size)
 
 
-def remove_files(item: Item) -> bool:
+def remove_files(settings: Settings, item: Item) -> bool:
     """Remove work, a cache or an unfinished file; False where somebody is at it. What is gone is left so."""
     path = Path(item.name)
     try:
         if item.thing is Thing.WORK:
             return _remove_work(path, item.came)
+        if item.thing is Thing.CACHE and _is_wanted(settings, path, item.came):
+            return False
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -110,6 +123,15 @@ def _remove_work(folder: Path, came: datetime) -> bool:
     return True
 
 
+def _is_wanted(settings: Settings, folder: Path, came: datetime) -> bool:
+    """True for a copy that was made anew, or whose version went back to be champion, since it was looked at."""
+    return folder.is_dir() and (_newest(folder) > came or folder.name in _reigning_runs(settings))
+
+
+def _place_of(settings: Settings, digest: str) -> tuple[Any, str]:
+    return filesystem_of(f"{settings.snapshots.rstrip('/')}/{digest}.parquet")
+
+
 def _reigning_runs(settings: Settings) -> frozenset[str]:
     ledger, registry = Ledger(settings.store_url), registry_of(settings)
     champions = [registry.champion(model) for model in ledger.models()]
@@ -129,16 +151,6 @@ def _listed(root: str) -> Iterator[tuple[str, dict[str, Any]]]:
         stem, _, suffix = str(info["name"]).rpartition("/")[2].partition(".")
         if suffix == "parquet" and _SHA256.fullmatch(stem):
             yield stem, info
-
-
-def _changed(info: dict[str, Any]) -> datetime | None:
-    """When a file was written, as each kind of storage says it; None where it does not."""
-    found = next((info[name] for name in _CHANGED if info.get(name) is not None), None)
-    if isinstance(found, (int, float)):
-        return datetime.fromtimestamp(found, UTC)
-    if isinstance(found, str):
-        found = datetime.fromisoformat(found)
-    return found.replace(tzinfo=found.tzinfo or UTC) if isinstance(found, datetime) else None
 
 
 def _folders(root: Path) -> list[Path]:

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from evergreen.errors import UserError
-from evergreen.registry.deletion import remove_run, size_of
+from evergreen.errors import SpecError, UserError
+from evergreen.registry.deletion import delete_version, remove_run, size_of
 from evergreen.settings import Settings
+from evergreen.spec import load_spec
 from evergreen.stages import leftovers
 from evergreen.stages.open import registry_of, tracking_of
 from evergreen.stages.prunable import Item, Rules, Thing, find_runs, find_versions, read_shelf
 from evergreen.stages.turn import TIDYING
 from evergreen.store.ledger import Ledger
-from evergreen.store.protected import ProtectedVersion
 from evergreen.store.pruned import Kind, Pruned, PrunedLog
 from evergreen.store.turn import Busy, holder, take_turn
 
@@ -81,7 +81,7 @@ def prune(planned: Plan, pruning: Pruning) -> Plan:
     for model in dict.fromkeys(item.model for item in planned.items if item.model):
         told += _prune_model(model, [item for item in planned.items if item.model == model], pruning)
     told += _prune_snapshots([item for item in planned.items if item.thing is Thing.SNAPSHOT], pruning)
-    told += _prune_files([item for item in planned.items if item.thing in _OF_THIS_MACHINE])
+    told += _prune_files([item for item in planned.items if item.thing in _OF_THIS_MACHINE], pruning.settings)
     done = tuple(one for one in told if isinstance(one, Item))
     return Plan(done, tuple(one for one in told if isinstance(one, str)))
 
@@ -133,11 +133,13 @@ def _prune_versions(items: Iterable[Item], pruning: Pruning) -> Iterator[Item | 
         with registry.turn(item.model):
             try:
                 registry.require_deletable(item.model, number)
-            except ProtectedVersion as error:
+            except UserError as error:
                 yield str(error)
                 continue
             _note(item, pruning)
-            registry.delete_version(item.model, number)
+            # What is noted can become champion no more, and is not looked at again: who goes back to it, a moment
+            # after our look, is told who pruned it.
+            delete_version(registry.tracking, item.model, number)
         log.info("prune       version %d of %s", number, item.model)
         yield item
 
@@ -149,23 +151,30 @@ def _prune_snapshots(items: Sequence[Item], pruning: Pruning) -> Iterator[Item |
     with ExitStack() as turns:
         try:
             # A run reads its snapshot before MLflow knows of it: nobody may be running.
-            for model in Ledger(settings.store_url).models():
+            for model in _models(settings):
                 turns.enter_context(take_turn(settings.store_url, model, TIDYING, pruning.now))
-        except Busy as busy:
-            yield f"{busy}; {len(items)} snapshots are left alone"
+        except (Busy, SpecError) as error:
+            yield f"{error}; {len(items)} snapshots are left alone"
             return
         needed = leftovers.needed_snapshots(settings)
         for item in items:
-            if item.name not in needed:
+            # Who takes no turn, as a dry run or a scoring, has made the file young again.
+            if item.name not in needed and leftovers.is_untouched(settings, item):
                 _note(item, pruning, since=item.came)
                 leftovers.remove_snapshot(settings, item.name)
                 log.info("prune       snapshot %s", item.name[:12])
                 yield item
 
 
-def _prune_files(items: Iterable[Item]) -> Iterator[Item | str]:
+def _models(settings: Settings) -> list[str]:
+    """Every model that may be at work: of its first run the ledger does not know yet. Raises SpecError."""
+    named = {load_spec(path).model for path in sorted(settings.configs.glob("*.yaml"))}
+    return sorted(named.union(Ledger(settings.store_url).models()))
+
+
+def _prune_files(items: Iterable[Item], settings: Settings) -> Iterator[Item | str]:
     for item in items:
-        yield item if leftovers.remove_files(item) else f"{item.name} is being worked on; left alone"
+        yield item if leftovers.remove_files(settings, item) else f"{item.name} is being worked on; left alone"
 
 
 def _note(item: Item, pruning: Pruning, since: datetime | None = None) -> None:
