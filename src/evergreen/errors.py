@@ -29,5 +29,13 @@ class IntegrityError(EvergreenError):
     """Something stored is not what was written: a digest, a twin, a ledger row."""
 
 
+class RowError(IntegrityError):
+    """A row that the store itself refuses, however often it is asked: no other row is at fault."""
+
+
 class PinnedChampion(UserError):  # noqa: N818 - the name is the message
     """A person keeps the champion where it is: nothing replaces it until it is unpinned."""
+
+
+class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
+    """What was to become champion cannot any more: the champion is another than expected, or the version was pruned."""

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evergreen.errors import PinnedChampion, UserError
+from evergreen.errors import PinnedChampion, StaleChampion, UserError
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.registry.versions import StaleChampion
 from evergreen.stages import rollback as stage
 from evergreen.stages.open import open_run
 from evergreen.stages.pin import pin, unpin
@@ -17,6 +16,7 @@ from evergreen.store.entry import Cause
 from evergreen.store.facts import FactKind
 from evergreen.store.outbox import Outbox
 from evergreen.store.pins import Pins
+from evergreen.store.pruned import Kind, Pruned, PrunedLog
 
 NOW = datetime(2036, 5, 2, 9, tzinfo=UTC)
 
@@ -151,6 +151,33 @@ def test_a_rollback_that_somebody_overtakes_is_withdrawn(two, monkeypatch):
     newest = two.ledger.entries(two.model)[0]
     assert (newest.kind, newest.cause) == (DecisionKind.HOLD, Cause.RECONCILE)
     assert two.ledger.pending(two.model) == (), "a withdrawn rollback is nothing to approve"
+
+
+def note_pruned(project, number):
+    item = Pruned(Kind.VERSION, project.model, str(number), "old", "tom", NOW)
+    assert PrunedLog(project.settings.store_url).note(item)
+
+
+@pytest.mark.parametrize("finisher", ["the person", "the next run"])
+def test_a_rollback_to_what_was_pruned_meanwhile_is_withdrawn_and_blocks_nobody(
+    two, second_moment, finisher, monkeypatch
+):
+    # Pruning died between its note and the deletion; the rollback, which had tested the version, before the alias.
+    with monkeypatch.context() as patch:
+        patch.setattr(STEPS["before the alias"], dies)
+        with pytest.raises(Killed):
+            go_back(two)
+    note_pruned(two, 1)
+    if finisher == "the person":
+        with pytest.raises(UserError, match="version 1 of tiny was pruned on 2036-05-02 by tom: old"):
+            go_back(two)
+    for _ in range(2):
+        run = open_run(Request(two.model, second_moment, Reason.MANUAL), Origin("tester"), two.settings, NOW)
+        assert run.champion.version == two.champion() == 2
+    newest = two.ledger.entries(two.model)[0]
+    assert (newest.kind, newest.cause, two.ledger.unfinished(two.model)) == (DecisionKind.HOLD, Cause.RECONCILE, ())
+    assert "was pruned on" in newest.reasons[0]
+    assert len(two.ledger.entries(two.model)) == 4, "it is withdrawn once"
 
 
 def test_the_one_before_is_before_the_champion_that_the_person_saw(crowned, second_moment):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evergreen.errors import EvergreenError, IntegrityError, PinnedChampion, UserError
+from evergreen.errors import IntegrityError, PinnedChampion, StaleChampion, UserError
 from evergreen.registry import provenance as tag
 from evergreen.registry.answers import answering, is_missing, is_served
 from evergreen.registry.complete import damaged_champion, find_damage, say_passed_over
@@ -26,10 +26,6 @@ PREVIOUS = "previous"
 ANSWERS_DIGEST = "evergreen.answers_digest"
 
 _PATIENCE_SECONDS = 120.0
-
-
-class StaleChampion(EvergreenError):  # noqa: N818 - the name is the message
-    """The champion is no longer the version that the challenger was measured against."""
 
 
 @dataclass(frozen=True)

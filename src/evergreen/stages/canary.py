@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from evergreen.errors import EvergreenError, PinnedChampion
+from evergreen.errors import EvergreenError, PinnedChampion, StaleChampion
 from evergreen.gate.canary import Action, Verdict, broken_since, explain, judge_canary
-from evergreen.registry.versions import StaleChampion
 from evergreen.settings import Settings
 from evergreen.stages.answer import Answer, grant, turn_down
 from evergreen.stages.canary_quality import observe_quality

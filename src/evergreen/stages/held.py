@@ -1,12 +1,12 @@
 """A held decision: is it one that can be answered, and the challenger that it holds."""
 
-from evergreen.errors import IntegrityError, PinnedChampion, UserError
+from evergreen.errors import IntegrityError, PinnedChampion, StaleChampion, UserError
 from evergreen.gate.decision import DecisionKind
 from evergreen.registry import provenance as tag
 from evergreen.registry.candidate import Candidate, fetch_candidate
 from evergreen.registry.handles import Registered
 from evergreen.registry.tracking import Tracking
-from evergreen.registry.versions import Registry, StaleChampion, said_of_pin
+from evergreen.registry.versions import Registry, said_of_pin
 from evergreen.stages.run import reached
 from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger

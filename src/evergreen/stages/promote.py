@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from evergreen.checks import Check
-from evergreen.errors import PinnedChampion
+from evergreen.errors import PinnedChampion, StaleChampion
 from evergreen.gate.decision import Decision, DecisionKind
 from evergreen.registry.candidate import Candidate, keep_candidate
 from evergreen.registry.smoke import smoke_test
-from evergreen.registry.versions import Registry, StaleChampion
+from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
 from evergreen.spec.canary import CanaryRules
 from evergreen.stages.describe import describe

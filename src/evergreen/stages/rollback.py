@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from evergreen.checks import Check
-from evergreen.errors import EvergreenError, IntegrityError, UserError
+from evergreen.errors import EvergreenError, IntegrityError, StaleChampion, UserError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.registry.smoke import smoke_test
 from evergreen.registry.tracking import Tracking
-from evergreen.registry.versions import Registry, StaleChampion
+from evergreen.registry.versions import Registry
 from evergreen.settings import Settings
 from evergreen.stages.open import connect, registry_of
 from evergreen.stages.pin import pin

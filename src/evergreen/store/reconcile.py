@@ -4,9 +4,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from evergreen.errors import PinnedChampion
+from evergreen.errors import PinnedChampion, StaleChampion
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
+from evergreen.store.pins import Pins
 
 
 class Promoter(Protocol):
@@ -57,7 +58,7 @@ def crown_served(ledger: Ledger, registry: Promoter, model: str, now: datetime, 
     if served is None or (crowns and crowns[-1].version == served):
         return ""
     moved = [e for e in ledger.unfinished(model) if e.champion_after == served and e.id != but]
-    return _finish(ledger, registry, moved[-1], now) if moved else ""
+    return give_effect(ledger, registry, moved[-1], now) if moved else ""
 
 
 def give_effect(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetime) -> str:
@@ -65,16 +66,17 @@ def give_effect(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: dat
     version = entry.champion_after
     if version is None:
         return f"decision {entry.id} promotes no version; left as it is"
-    current = registry.champion_version(entry.model)
-    if current == version:
+    current, problem = registry.champion_version(entry.model), _why_kept(ledger, entry)
+    if current == version and problem is None:
         return _finish(ledger, registry, entry, now)
-    problem = _why_not(registry, entry, version, current) or _why_late(ledger, entry)
+    problem = problem or _why_not(registry, entry, version, current) or _why_late(ledger, entry)
     if problem is None:
         # A person who rolls back knows of the pin, and may have set it for this very rollback.
         despite, before = entry.cause in (Cause.ROLLBACK, Cause.RESTORATION), entry.champion_before
         try:
             registry.promote(entry.model, version, before, despite_pin=despite, fence=entry.fence)
-        except PinnedChampion as error:
+        except (PinnedChampion, StaleChampion) as error:
+            # Pinned, or pruned by somebody who died before it was deleted: it cannot take effect later either.
             problem = str(error)
     if problem is not None:
         ledger.withdraw(entry, problem, now)
@@ -90,6 +92,12 @@ def _finish(ledger: Ledger, registry: Promoter, entry: LedgerEntry, now: datetim
     # The alias was moved right after the decision: that is since when the version was served.
     ledger.crown(_number(entry), entry.model, version, entry.decided_at, now)
     return f"decision {entry.id} is finished: version {version} of {entry.model} was champion already"
+
+
+def _why_kept(ledger: Ledger, entry: LedgerEntry) -> str | None:
+    """Nobody but a person takes a pinned champion away: not even where the alias has left it by hand."""
+    pin = Pins(ledger.url).pinned(entry.model) if entry.cause is Cause.ADOPTION else None
+    return None if pin is None else f"version {entry.champion_before} of {entry.model} is pinned by {pin.by}: {pin.why}"
 
 
 def _why_not(registry: Promoter, entry: LedgerEntry, version: int, current: int | None) -> str | None:

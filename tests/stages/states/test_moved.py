@@ -11,6 +11,7 @@ from evergreen.store.entry import Cause
 from evergreen.store.facts import FactKind
 from evergreen.store.outbox import Outbox
 from evergreen.store.pins import Pins
+from evergreen.store.reconcile import crown_served
 from tests.stages.states.people import crowned, promote_next
 from tests.stages.states.registry import MODEL
 from tests.stages.states.world import HAND, POINTS, START
@@ -155,6 +156,24 @@ def test_who_is_killed_on_the_way_is_followed_by_somebody_who_finishes_it(people
     assert told(people) == [ADOPTED if policy == "adopt" else BACK]
     written = [entry.cause for entry in people.ledger.entries(MODEL)]
     assert len(written) == 3, "one decision, whoever finished it"
+
+
+@pytest.mark.parametrize("finisher", ["the next run", "who promotes next"])
+def test_an_adoption_that_was_cut_short_does_not_pass_a_pin(people, finisher):
+    people.policy = "adopt"
+    people.move(1)
+    with people.mortally("after record"):
+        people.settle()
+    assert people.ledger.unfinished(MODEL)[0].cause is Cause.ADOPTION
+    Pins(people.home.store_url).pin(MODEL, "tom", "audit", people.now)
+    if finisher == "the next run":
+        assert "is withdrawn: version 2 of churn is pinned by tom: audit" in people.settle()[0]
+    else:
+        with people.registry.turn(MODEL):
+            assert "is withdrawn" in crown_served(people.ledger, people.registry, MODEL, people.now)
+        people.settle()
+    assert (people.champion, crowned(people)) == (2, [1, 2, 2])
+    assert people.settle() == []
 
 
 def test_an_adoption_is_withdrawn_where_the_alias_was_moved_on(people):
