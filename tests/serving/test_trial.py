@@ -142,6 +142,9 @@ def caught():
     class Capture(Sink):
         state = None
 
+        async def offer(self, predictions):
+            self.put(predictions)
+
         def is_durable(self, model):
             return False
 
