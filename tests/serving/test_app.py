@@ -114,6 +114,25 @@ def test_of_several_models_each_has_its_own_address():
     assert ask(app, "POST", "/models/stamps/predict", json=ROW).status_code == 404
 
 
+def test_a_server_that_waits_for_its_first_model_is_not_ready_until_that_joins():
+    from evergreen.serving.desk import Desk
+    from evergreen.serving.ids import Ids
+    from evergreen.serving.service import Outside, build_app
+
+    desk = Desk()
+    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "x")))
+    assert ask(app, "GET", "/ready").status_code == 503
+    early = ask(app, "POST", "/predict", json=ROW)
+    assert (early.status_code, early.json()["error"]["kind"]) == (503, "not_ready")
+    assert ask(app, "POST", "/models/parcels/predict", json=ROW).status_code == 404
+    assert "No model is loaded yet" in ask(app, "GET", "/openapi.json").text
+    desk.swap(served())
+    assert ask(app, "GET", "/ready").status_code == 200
+    assert ask(app, "POST", "/predict", json=ROW).status_code == 200
+    assert "/models/parcels/predict" in ask(app, "GET", "/openapi.json").json()["paths"]
+    assert ask(app, "GET", "/metrics").text.count("evergreen_model{") == 1
+
+
 def test_until_a_version_is_loaded_nothing_is_ready():
     from evergreen.serving.desk import Desk
     from evergreen.serving.ids import Ids

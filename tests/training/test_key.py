@@ -2,6 +2,7 @@
 
 import pytest
 
+import evergreen
 from evergreen.spec import ModelSpec
 from evergreen.training.key import code_digest, custom_modules, environment_digest, training_digest, training_key
 
@@ -107,6 +108,20 @@ def test_code_of_a_teams_own_is_part_of_the_code(tmp_path, monkeypatch):
     assert before != code_digest() == code_digest(ModelSpec.model_validate(BASE))
     module.write_text("class Rounder: digits = 2")
     assert code_digest(spec) != before
+
+
+@pytest.mark.parametrize(
+    ("room", "counts"),
+    [("serving", False), ("cli", False), ("operations", False), ("training", True), ("features", True), ("data", True)],
+)
+def test_another_line_in_a_room_that_trains_nothing_trains_no_other_model(tmp_path, monkeypatch, room, counts):
+    module = tmp_path / "evergreen" / room / "module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("ONE = 1")
+    monkeypatch.setattr(evergreen, "__file__", str(tmp_path / "evergreen" / "__init__.py"))
+    before = code_digest()
+    module.write_text("ONE = 2")
+    assert (code_digest() != before) is counts
 
 
 def test_a_module_that_is_not_there_has_no_code():

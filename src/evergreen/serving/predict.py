@@ -29,8 +29,8 @@ class Sink(Protocol):
     def is_durable(self, model: str) -> bool:
         """True where answers of the model wait until they are kept."""
 
-    def put(self, predictions: Sequence[Prediction]) -> None:
-        """Take them, without waiting for anything."""
+    async def offer(self, predictions: Sequence[Prediction]) -> None:
+        """Take them, and wait for nothing but room for them."""
 
     async def durable(self, predictions: Sequence[Prediction]) -> None:
         """Take them, and return when they are kept."""
@@ -85,7 +85,7 @@ class Predictor:
         if sink is None:
             return
         if not sink.is_durable(model):
-            sink.put(predictions)
+            await sink.offer(predictions)
             return
         try:
             await sink.durable(predictions)
@@ -97,13 +97,15 @@ class Predictor:
         desk = self.kitchen.desk
         if not name:
             names = desk.names
+            if not names:
+                raise _not_ready("no model has a champion yet")
             if len(names) != 1:
                 raise Refused(404, "which_model", "several models are served here; ask /models/{model}/predict")
             name = names[0]
         place = desk.place(name)
         if place is None or place.champion is None:
             if name in desk.names:
-                raise Refused(503, "not_ready", "no version of this model is loaded", headers=((b"retry-after", b"5"),))
+                raise _not_ready("no version of this model is loaded")
             raise Refused(404, "unknown_model", "no model of this name is served here; GET /version names them")
         return place.champion, place.challenger
 
@@ -117,6 +119,10 @@ class Predictor:
         reader = build_reader(model.columns, model.id_column)
         self._readers[id(model)] = (model, reader)
         return reader
+
+
+def _not_ready(why: str) -> Refused:
+    return Refused(503, "not_ready", why, headers=((b"retry-after", b"5"),))
 
 
 def _decoder_of(kind: bytes) -> Decode:
