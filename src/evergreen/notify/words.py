@@ -93,7 +93,8 @@ def _alias_moved(fact: Fact) -> Words:
     }
     known = fact.payload.get("champion_before")
     back = f"To put {_named(known) if known else 'it'} back: evergreen rollback {_spec(fact)} --why '…'"
-    end, todo = ends.get(str(fact.payload.get("cause")), ("nothing was done about it", back))
+    todo = str(fact.payload.get("do") or back)
+    end, todo = ends.get(str(fact.payload.get("cause")), ("nothing was done about it", todo))
     return f"somebody moved alias champion by hand; {end}", [*_why(fact), todo]
 
 

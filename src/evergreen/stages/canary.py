@@ -10,7 +10,7 @@ from evergreen.settings import Settings
 from evergreen.stages.answer import Answer, grant, turn_down
 from evergreen.stages.canary_quality import observe_quality
 from evergreen.stages.open import registry_of
-from evergreen.stages.rollback import Target, rollback
+from evergreen.stages.rollback import fall_back
 from evergreen.store.canary import Canaries, Canary, CanaryState
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause, LedgerEntry
@@ -58,13 +58,20 @@ def _watch(canary: Canary, canaries: Canaries, settings: Settings, now: datetime
     _finish(canary, settings, now)
     observe_quality(canary, canaries, now)
     broken = broken_since(canaries.observed(canary), canary.rules)
+    # Before it is looked whether it reigns: whoever follows it makes the fence too low, and the way back stale.
+    fence = Ledger(settings.store_url).fence(canary.model)
     if not broken or canary not in canaries.watched(now, canary.model):
         return None
     if pin := Pins(settings.store_url).pinned(canary.model):
         log.warning("canary      %s breaks a condition, and is pinned by %s", canary.model, pin.by)
         return None
     why = f"since the canary of decision {canary.decision_id} was promoted, {'; '.join(broken)}"
-    return rollback(canary.model, Target(canary.champion), _BY, why, settings, now)
+    try:
+        return fall_back(canary, fence, why, settings, now)
+    except (PinnedChampion, StaleChampion) as error:
+        # A person was faster: pinned it, or put another version there. The next look asks again.
+        log.warning("canary      %s breaks a condition, and is left: %s", canary.model, error)
+        return None
 
 
 def _finish(canary: Canary, settings: Settings, now: datetime) -> None:

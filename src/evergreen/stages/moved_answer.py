@@ -167,6 +167,11 @@ def _again(decided: LedgerEntry, check: Check, says: str, now: datetime) -> Ledg
     )
 
 
+def _by_a_person(move: Move) -> str:
+    back = f"evergreen rollback {move.model} --to … --why … names another champion"
+    return f"restore version {move.known} from its backup, or {back}"
+
+
 def _tell(move: Move, why_not: str, ledger: Ledger, now: datetime) -> str:
     """Say that nothing was done about it, to people once a reign and place of the alias."""
     payload = {
@@ -177,7 +182,11 @@ def _tell(move: Move, why_not: str, ledger: Ledger, now: datetime) -> str:
         "reasons": [str(move), *filter(None, [why_not])],
         "cause": "report",
     }
+    # Who cannot put it back by himself cannot be sent to put it back.
+    stuck = bool(why_not) and move.known is not None
+    if stuck:
+        payload["do"] = _by_a_person(move)
     key = f"moved:{move.model}:{move.fence}:{move.alias or 'gone'}"
     Outbox(ledger.url).put(Fact(key, FactKind.ALIAS_MOVED, move.model, now, payload))
-    step = next_step(move, "report")
+    step = _by_a_person(move) if stuck else next_step(move, "report")
     return "; ".join(filter(None, (str(move), why_not, step)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from evergreen.store.entry import Cause, LedgerEntry
+from evergreen.store.entry import RETURNS, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.standing import standing
 
@@ -22,7 +22,7 @@ class Reign:
     @property
     def returned(self) -> bool:
         """True where the version was gone back to."""
-        return self.decision.cause is Cause.ROLLBACK
+        return self.decision.cause in RETURNS
 
 
 def read_reigns(ledger: Ledger, model: str) -> tuple[Reign, ...]:

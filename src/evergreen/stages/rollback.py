@@ -17,12 +17,15 @@ from evergreen.stages.promote import promote
 from evergreen.stages.reigns import Reign, read_reigns, standing
 from evergreen.stages.settle import settle
 from evergreen.stages.sign import sign
+from evergreen.store.canary import Canary
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pin, Pins
 from evergreen.store.pruned import PrunedLog
 
 log = logging.getLogger("evergreen.rollback")
+
+BY_ITSELF = "evergreen"
 
 
 class UnfitVersion(EvergreenError):  # noqa: N818 - the name is the message
@@ -44,7 +47,7 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     With `target.pin` it is pinned there. Asked again by the same person for the same reason, after a kill for example,
     it is the same rollback and not another one; only the pin is set, where it is missing. Raises UserError for a
     version that was never champion or is champion now, UnfitVersion for one that fails its smoke test, StaleChampion
-    where somebody promoted another one meanwhile; then champion and pin are as they were.
+    where somebody promoted another one meanwhile, or it was pruned; then champion and pin are as they were.
     """
     sign("rolled back", by, why)
     tracking, ledger = connect(settings)
@@ -70,14 +73,43 @@ def rollback(model: str, target: Target, by: str, why: str, settings: Settings, 
     if target.pin:
         # Before the alias: a rollback that is to last must not be overtaken by a run between the two.
         pin(model, by, why, settings, now)
-    entry = ledger.record(replace(_entry(reign, current, check, (by, why), now, target.at), fence=fence))
+    entry = _entry(reign, current, check, (by, why), now, target.at)
+    try:
+        return _take_effect(replace(entry, fence=fence), ledger, registry, settings, now)
+    except StaleChampion:
+        if target.pin:
+            _restore_pin(model, pinned, (by, why), settings, now)
+        raise
+
+
+def fall_back(trial: Canary, fence: int, why: str, settings: Settings, now: datetime) -> LedgerEntry:
+    """Leave, by no person's hand, what a trial made champion for what it was tried against; it reigns under `fence`.
+
+    Raises PinnedChampion where somebody pinned it, and StaleChampion where another is champion, in the ledger or by
+    somebody's hand: also where that happens during the smoke test, or after a kill. Nothing has changed then.
+    """
+    tracking, ledger = connect(settings)
+    registry, model = registry_of(settings), trial.model
+    current = registry.champion_version(model)
+    if current != trial.challenger:
+        raise StaleChampion(f"{model}: somebody moved alias champion from version {trial.challenger} by hand")
+    reign = _find(model, Target(trial.champion), read_reigns(ledger, model), current)
+    entry = _entry(reign, current, _require_fit(reign, tracking, registry), (BY_ITSELF, why), now, None)
+    return _take_effect(replace(entry, cause=Cause.WATCH, fence=fence), ledger, registry, settings, now)
+
+
+def _take_effect(
+    entry: LedgerEntry, ledger: Ledger, registry: Registry, settings: Settings, now: datetime
+) -> LedgerEntry:
+    entry = ledger.record(entry)
     log.info("ledger      decision %s: %s", entry.id, entry.reasons[0])
     try:
         promote(entry, settings, now)
     except StaleChampion as error:
-        if target.pin:
-            _restore_pin(model, pinned, (by, why), settings, now)
-        raise StaleChampion(_overtaken(model)) from error
+        before = (entry.fence, entry.champion_before)
+        moved = (ledger.fence(entry.model), registry.champion_version(entry.model)) != before
+        said = f"{entry.model}: the rollback is withdrawn: {error}"
+        raise StaleChampion(_overtaken(entry.model) if moved else said) from error
     return entry
 
 
@@ -114,7 +146,8 @@ def _restore_pin(model: str, before: Pin | None, signed: tuple[str, str], settin
 def _find(model: str, target: Target, reigns: tuple[Reign, ...], current: int | None) -> Reign:
     """The newest reign of the version to go back to. Raises UserError where there is none to go back to."""
     version = _version(model, target, reigns, current)
-    if version == current:
+    # Where somebody moved the alias to it by hand it is not: the ledger has to hear of it.
+    if version == current == reigns[-1].version:
         raise UserError(f"version {version} is champion of {model} already; evergreen history {model}")
     found = [reign for reign in reigns if reign.version == version]
     if not found:

@@ -10,6 +10,7 @@ from evergreen.store.facts import Fact, FactKind
 _WHEN_WRITTEN = {DecisionKind.HOLD: FactKind.HELD, DecisionKind.REJECT: FactKind.REJECTED}
 _WHEN_CROWNED = {
     Cause.ROLLBACK: FactKind.ROLLED_BACK,
+    Cause.WATCH: FactKind.ROLLED_BACK,
     Cause.ADOPTION: FactKind.ALIAS_MOVED,
     Cause.RESTORATION: FactKind.ALIAS_MOVED,
 }

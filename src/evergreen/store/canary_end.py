@@ -20,7 +20,7 @@ class Ended(StrEnum):
     ROLLED_BACK = "rolled back"  # a condition broke, or the challenger failed its smoke test on the day
     TIMED_OUT = "timed out"
     OVERTAKEN = "overtaken"  # a newer training was decided on
-    ANSWERED = "answered"  # by a person
+    ANSWERED = "answered"  # by a person, also by moving the alias by hand where that is adopted
     WITHDRAWN = "withdrawn"  # another version is champion than the one it was tried against
 
 
@@ -81,7 +81,9 @@ def _end_of(connection: sa.Connection, held: sa.RowMapping) -> tuple[Ended, str]
 
 
 def _end_by_answer(connection: sa.Connection, answer: sa.RowMapping) -> tuple[Ended, str] | None:
-    why, by_person = f"decision {answer['id']}: {answer['reasons'][0]}", answer["cause"] == Cause.APPROVAL
+    why = f"decision {answer['id']}: {answer['reasons'][0]}"
+    # Who moved the alias by hand has answered, too, whatever the counts said.
+    by_person = answer["cause"] in (Cause.APPROVAL, Cause.ADOPTION)
     if answer["kind"] != DecisionKind.PROMOTE:
         automatic = Ended.TIMED_OUT if answer["cause"] == Cause.TIMEOUT else Ended.ROLLED_BACK
         return (Ended.ANSWERED if by_person else automatic), why

@@ -16,9 +16,14 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"  # nobody did in time, or its canary came to no verdict
     CANARY = "canary"  # its trial on real requests ended in a verdict
     ROLLBACK = "rollback"  # a person went back to an earlier champion
+    WATCH = "watch"  # a promotion that broke a condition while its canary watched it was gone back from
     RECONCILE = "reconcile"  # a promotion that never took effect was withdrawn
     ADOPTION = "adoption"  # somebody moved the alias by hand, and the version there became champion of the ledger
     RESTORATION = "restoration"  # somebody moved or deleted the alias by hand, and it was put back
+
+
+RETURNS = (Cause.ROLLBACK, Cause.WATCH)
+"""What goes back to an earlier champion: a person, whom no pin stops, and the watch, which heeds pins."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from evergreen.store.announce import fact_of_crown, fact_of_decision
 from evergreen.store.canary_end import begin, close
 from evergreen.store.chain import append, hold_end
 from evergreen.store.database import answering, open_engine, prepare, writing
-from evergreen.store.entry import Cause, Crown, Intention, LedgerEntry
+from evergreen.store.entry import RETURNS, Cause, Crown, Intention, LedgerEntry
 from evergreen.store.fates import knows_newer, unfinished
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_crown, to_entry, to_row
@@ -23,7 +23,7 @@ from evergreen.store.verify import problems
 
 
 class AlreadyDecided(UserError):  # noqa: N818 - what happened reads better than that it is an error
-    """A held decision was answered before."""
+    """A held decision was answered before, or newer data have overtaken it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Ledger:
         """Write a decision, and the fact that people are told of it, in one transaction; what comes back has its id.
 
         With it the `trial` of a held challenger begins, and those end that it answers or overtakes. Raises
-        AlreadyDecided where another decision answered the one that this `resolves`.
+        AlreadyDecided where another decision answered the one that this `resolves`, or knew newer data.
         """
         if entry.id is not None:
             raise ValueError(f"decision {entry.id} is in the ledger already")
@@ -52,6 +52,7 @@ class Ledger:
             hold_end(connection, decisions)
             if entry.resolves is not None:
                 _refuse_second_answer(connection, entry.resolves)
+                _refuse_late_answer(connection, entry.model, entry.resolves)
             written = replace(entry, id=append(connection, decisions, to_row(entry)))
             if fact := fact_of_decision(written):
                 put_fact(connection, fact)
@@ -193,10 +194,9 @@ class Ledger:
         return self._crowns(sa.select(champions).where(champions.c.model == model).order_by(champions.c.id))
 
     def rollbacks(self, model: str) -> frozenset[int]:
-        """The ids of the decisions by which a person went back to an earlier champion."""
-        query = sa.select(decisions.c.id).where(
-            (decisions.c.model == model) & (decisions.c.cause == Cause.ROLLBACK.value)
-        )
+        """The ids of the decisions that went back to an earlier champion."""
+        returns = decisions.c.cause.in_([cause.value for cause in RETURNS])
+        query = sa.select(decisions.c.id).where((decisions.c.model == model) & returns)
         with answering(self.url), self._engine.connect() as connection:
             return frozenset(connection.execute(query).scalars())
 
@@ -264,3 +264,13 @@ def _refuse_second_answer(connection: sa.Connection, decision_id: int) -> None:
         first = to_entry(row)
         said = f"{first.kind} by {first.decided_by} ({first.cause}) on {first.decided_at:%Y-%m-%d %H:%M} UTC"
         raise AlreadyDecided(f"decision {decision_id} is answered already: decision {first.id}, {said}")
+
+
+def _refuse_late_answer(connection: sa.Connection, model: str, decision_id: int) -> None:
+    """A smoke test takes its time: what waited when it began may be overtaken when it ends."""
+    newer = (decisions.c.model == model) & (decisions.c.id > decision_id) & knows_newer(decisions)
+    overtaker = connection.execute(sa.select(sa.func.min(decisions.c.id)).where(newer)).scalar()
+    if overtaker is not None:
+        raise AlreadyDecided(
+            f"decision {decision_id} was overtaken by decision {overtaker}, which knew newer data; answer that one"
+        )

@@ -11,6 +11,7 @@ from evergreen.gate.decision import DecisionKind
 from evergreen.stages import answer
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause
+from evergreen.store.ledger import AlreadyDecided
 from evergreen.store.pins import Pins
 from tests.stages.states.people import crowned, go_back, promote_next
 from tests.stages.states.registry import MODEL
@@ -212,7 +213,7 @@ def test_a_promotion_that_breaks_a_condition_while_it_is_watched_is_gone_back_fr
     assert watched.judge_trials() == ()
     assert crowned(watched) == [1, 3, 1]
     back = watched.ledger.entries(MODEL)[0]
-    assert (back.cause, back.decided_by, back.champion_before) == (Cause.ROLLBACK, "evergreen", 3)
+    assert (back.cause, back.decided_by, back.champion_before) == (Cause.WATCH, "evergreen", 3)
     assert "since the canary of decision 3 was promoted, 500 of 1,000 requests failed" in back.reasons[0]
     assert len(watched.ledger.entries(MODEL)) == 5
 
@@ -232,7 +233,64 @@ def test_a_pin_keeps_what_is_watched(watched):
     assert watched.judge_trials() == ()
     assert crowned(watched) == [1, 3]
     watched.take_off_pin()
-    assert [entry.cause for entry in watched.judge_trials()] == [Cause.ROLLBACK]
+    assert [entry.cause for entry in watched.judge_trials()] == [Cause.WATCH]
+
+
+def pin_it(machine):
+    Pins(machine.home.store_url).pin(MODEL, "tom", "audit", machine.now)
+
+
+@pytest.mark.parametrize("when", ["during its smoke test", "after it died before the alias"])
+def test_the_watch_does_not_cross_a_pin_that_has_returned(watched, when):
+    count_watched(watched, BAD)
+    if when == "during its smoke test":
+        watched.meanwhile = lambda: pin_it(watched)
+    else:
+        watched.advance(kill="after record")
+        pin_it(watched)
+    assert watched.judge_trials() == ()
+    assert (watched.champion, crowned(watched)) == (3, [1, 3])
+    newest = watched.ledger.entries(MODEL)[0]
+    assert (newest.kind, newest.cause) == (HOLD, Cause.RECONCILE)
+    assert watched.judge_trials() == ()
+    assert watched.ledger.entries(MODEL)[0] == newest, "it is withdrawn once, and not asked again while it is pinned"
+    watched.take_off_pin()
+    assert [entry.cause for entry in watched.judge_trials()] == [Cause.WATCH]
+
+
+@pytest.mark.parametrize("when", ["before it looks", "during its smoke test"])
+def test_the_watch_leaves_an_alias_that_somebody_moved_by_hand(watched, when):
+    count_watched(watched, BAD)
+    if when == "before it looks":
+        watched.move(2)
+    else:
+        watched.meanwhile = lambda: watched.move(2)
+    assert watched.judge_trials() == ()
+    assert (watched.champion, crowned(watched)) == (2, [1, 3])
+
+
+@pytest.mark.parametrize("who", ["the counts", "a person"])
+def test_a_training_that_is_decided_on_during_the_smoke_test_overtakes_the_answer(tried, who):
+    tried.start_run(mode="approval", checks=[])
+    tried.count(FINE)
+    tried.meanwhile = lambda: tried.record(*tried.runs.pop())
+    if who == "the counts":
+        assert tried.judge_trials() == ()
+    else:
+        with pytest.raises(AlreadyDecided, match="decision 2 was overtaken by decision 3, which knew newer data"):
+            answer.approve(2, "eva", "fine", tried.home, tried.now)
+    assert (outcomes(tried), crowned(tried)) == ([Ended.OVERTAKEN], [1])
+    assert [entry.id for entry in tried.ledger.pending(MODEL)] == [3]
+
+
+def test_a_challenger_that_is_adopted_was_not_promoted_by_its_trial(tried):
+    tried.try_challenger(watch=timedelta(days=1))
+    tried.count(BAD)
+    tried.policy = "adopt"
+    tried.move(3)
+    tried.settle()
+    assert (crowned(tried), outcomes(tried)) == ([1, 3], [Ended.OVERTAKEN, Ended.ANSWERED])
+    assert tried.canaries.watched(tried.now) == ()
 
 
 def test_a_champion_that_followed_is_not_blamed(watched):
