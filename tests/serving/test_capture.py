@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evergreen.errors import IntegrityError, UnavailableError
+from evergreen.errors import IntegrityError, RowError, UnavailableError
 from evergreen.serving.capture import Capture, Limits
 from evergreen.serving.handles import Prediction, Role
 from evergreen.serving.kept import Kept, kept_of
@@ -61,7 +61,7 @@ class Shelf:
         if self.down is not None:
             raise self.down
         if any(row.request == self.poison for row in rows):
-            raise IntegrityError("a row that no database takes")
+            raise RowError("a row that no database takes")
         self.groups.append([row.request for row in rows])
 
     def close(self) -> None:
@@ -172,6 +172,81 @@ def test_a_row_that_cannot_be_written_takes_no_other_with_it(build, shelf, caplo
     assert (capture.state.lost, capture.state.written) == (1, 3)
 
 
+@pytest.mark.parametrize("broken", [IntegrityError("this is no store"), ZeroDivisionError("a bug")], ids=str)
+def test_whatever_is_wrong_with_the_store_predictions_wait_for_it(build, shelf, broken):
+    shelf.down = broken
+    capture = build()
+    capture.put([prediction("a"), prediction("b")])
+    until(lambda: shelf.asked > 2)
+    assert str(broken) in capture.state.problem
+    assert (capture.state.backlog, capture.state.lost) == (2, 0)
+    shelf.down = None
+    until(lambda: capture.state.written == 2)
+    assert capture.state.problem is None
+
+
+def test_a_store_that_is_not_prepared_yet_loses_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'evergreen.db'}"
+    capture = Capture(TrafficWriter(url), lambda: NOW, limits=QUICK)
+    capture.put([prediction(name) for name in range(50)])
+    until(lambda: capture.state.problem)
+    assert "not a prepared store" in capture.state.problem
+    Ledger(url).prepare()
+    assert capture.close(30) == 0
+    assert Traffic(url).window("churn", NOW, END).rows == 50
+
+
+def test_a_value_that_cannot_be_packed_is_set_aside_and_the_rest_is_written(tmp_path, caplog):
+    url = f"sqlite:///{tmp_path / 'evergreen.db'}"
+    Ledger(url).prepare()
+    capture = Capture(TrafficWriter(url), lambda: NOW, limits=PATIENT)
+    for name, value in enumerate([1.5, object(), 2.5]):
+        capture.put([prediction(name, inputs={"price": value})])
+    assert capture.close(30) == 0
+    assert (capture.state.written, capture.state.lost) == (2, 1)
+
+
+def test_where_the_store_is_only_slower_a_batch_waits_for_room(build, shelf):
+    capture = build(replace(QUICK, queue_rows=10))
+
+    async def ask(hand_over) -> None:
+        shelf.open.clear()
+        capture.put([prediction("first")] * 8)
+        waiting = asyncio.ensure_future(hand_over([prediction("second")] * 8))
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        shelf.open.set()
+        await waiting
+
+    for hand_over in (capture.offer, capture.durable):
+        asyncio.run(ask(hand_over))
+        until(lambda: capture.state.backlog == 0)
+    assert (capture.state.written, capture.state.lost) == (32, 0)
+
+
+def test_nobody_waits_for_room_while_the_store_is_down(build, shelf):
+    shelf.down = UnavailableError("the store does not answer")
+    capture = build(replace(QUICK, queue_rows=10, patience=60))
+    capture.put([prediction("first")] * 8)
+    until(lambda: capture.state.problem)
+    asyncio.run(asyncio.wait_for(capture.offer([prediction("second")] * 8), 30))
+    assert (capture.state.backlog, capture.state.lost) == (8, 8)
+
+
+def test_what_a_version_leaves_out_stays_out_when_another_follows_it(tmp_path):
+    url = f"sqlite:///{tmp_path / 'evergreen.db'}"
+    Ledger(url).prepare()
+    capture = Capture(TrafficWriter(url), lambda: NOW, limits=PATIENT)
+    capture.follow("churn", Kept(leave_out={"email"}), 3)
+    capture.put([prediction("waits")])
+    capture.follow("churn", Kept(), 4)
+    capture.put([prediction("late"), prediction("next", version=4)])
+    capture.close(30)
+    found = Traffic(url).window("churn", NOW, END)
+    kept = dict(zip(found.answers.column("request").to_pylist(), found.inputs.to_pylist(), strict=True))
+    assert {name for name, inputs in kept.items() if inputs["email"] is not None} == {"next"}
+
+
 def test_closing_while_the_store_is_down_ends_in_time_and_counts_what_is_lost(build, shelf, caplog):
     shelf.down = UnavailableError("the store does not answer")
     capture = build(replace(PATIENT, first_pause=60, longest_pause=60))
@@ -255,7 +330,7 @@ def test_whoever_waits_does_not_hang_behind_rows_that_are_tried_again(build, she
 
 def test_a_full_queue_refuses_whoever_would_wait(build, shelf):
     shelf.open.clear()
-    capture = build(replace(QUICK, queue_rows=1))
+    capture = build(replace(QUICK, queue_rows=1, patience=0.01))
     capture.put([prediction("a")])
 
     async def ask() -> None:

@@ -71,6 +71,9 @@ class Sink:
     def put(self, predictions):
         self.kept += predictions
 
+    async def offer(self, predictions):
+        self.put(predictions)
+
 
 def posts(count, path="/predict", **more):
     return [("POST", path, {"json": {**ROW, "parcel": f"P-{i}", **more}}) for i in range(count)]

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 import evergreen.store
 from evergreen.address import with_driver
-from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
+from evergreen.errors import EvergreenError, IntegrityError, RowError, UnavailableError, UserError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.store import database
 from evergreen.store.entry import LedgerEntry
@@ -176,3 +176,29 @@ def test_the_trace_of_a_server_that_is_down_holds_no_password():
 def test_building_a_ledger_opens_nothing(tmp_path):
     Ledger(f"sqlite:///{tmp_path / 'evergreen.db'}")
     assert list(tmp_path.iterdir()) == []
+
+
+def thrown(error: Exception) -> Exception:
+    """What becomes of what PostgreSQL's driver raises."""
+    import psycopg
+
+    with pytest.raises(EvergreenError) as raised, database.answering("postgresql://host/store"):
+        raise sa.exc.DBAPIError.instance(None, None, error, psycopg.Error)
+    return raised.value
+
+
+@pytest.mark.parametrize("name", ["ReadOnlySqlTransaction", "InsufficientPrivilege"])
+def test_a_store_that_takes_no_writes_is_not_damaged_but_unavailable(name):
+    import psycopg
+
+    found = thrown(getattr(psycopg.errors, name)("cannot execute INSERT"))
+    assert isinstance(found, UnavailableError)
+    assert "takes no writes (cannot execute INSERT)" in str(found)
+
+
+@pytest.mark.parametrize("name", ["CheckViolation", "NumericValueOutOfRange"])
+def test_a_row_that_is_refused_is_told_apart_from_a_store_that_is_damaged(name):
+    import psycopg
+
+    assert isinstance(thrown(getattr(psycopg.errors, name)("refused")), RowError)
+    assert not isinstance(thrown(psycopg.errors.UndefinedTable("no such relation")), RowError)

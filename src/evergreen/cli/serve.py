@@ -163,7 +163,7 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
         if kept.decision is None:
             # What is kept of a challenger's answers is what is kept of the champion's: the two are compared.
             rules = kept_of(load_spec(folder / SPEC))
-            capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable))
+            capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable), served.version)
         return served
 
     joiner = Joiner(

@@ -3,18 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evergreen.serving.handles import Prediction
+from evergreen.serving.kept import Rules
 
 log = logging.getLogger("evergreen.capture")
 
 
 @dataclass(eq=False)
 class Batch:
-    """Rows that were handed over together, and the loop and future of whoever waits for them."""
+    """Rows that were handed over together, by which rules, and the loop and future of whoever waits for them."""
 
     rows: Sequence[Prediction]
+    rules: Rules = field(default_factory=Rules)
     waits: "tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None" = None
 
 

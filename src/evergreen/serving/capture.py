@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from evergreen.errors import UnavailableError
+from evergreen.errors import EvergreenError, RowError, UnavailableError
 from evergreen.serving.batched import Batch, answer
 from evergreen.serving.handles import Prediction
-from evergreen.serving.kept import KEEP_ALL, Kept
+from evergreen.serving.kept import KEEP_ALL, Kept, Rules
 
 log = logging.getLogger("evergreen.capture")
+
+_LOOK_SECONDS = 0.02
 
 
 class Writer(Protocol):
     """What writes a group; evergreen.store.traffic_writer.TrafficWriter does."""
 
     def write(self, rows: Sequence[Prediction], now: datetime) -> object:
-        """Write all of them or none."""
+        """Write all of them or none. Raises RowError where one of them can never be written; whatever else it raises,
+        the same rows are given again.
+        """
 
     def close(self) -> None:
         """Let go of the store."""
@@ -34,6 +38,7 @@ class Limits:
 
     A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.
     While the store does not answer it is tried again after `first_pause`, then twice that, up to `longest_pause`.
+    Where the store answers, but more comes than it takes, a request waits for room, for `patience` at most.
     """
 
     queue_rows: int = 50_000
@@ -41,6 +46,7 @@ class Limits:
     linger: float = 0.5
     first_pause: float = 0.25
     longest_pause: float = 5.0
+    patience: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Capture:
         rules: Mapping[str, Kept] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
-        self._writer, self._clock, self._rules, self._limits = writer, clock, dict(rules or {}), limits
+        self._writer, self._clock, self._rules, self._limits = writer, clock, Rules(dict(rules or {})), limits
         self._waiting: deque[Batch] = deque()
         self._changed = threading.Condition()
         self._numbers = _Numbers()
@@ -94,9 +100,13 @@ class Capture:
 
     def put(self, predictions: Sequence[Prediction]) -> None:
         """Hand over answered rows. Never waits, never raises: where the queue is full they are lost, and counted."""
+        self._put(self._chosen(predictions))
+
+    async def offer(self, predictions: Sequence[Prediction]) -> None:
+        """The same, but where the store is only slower than what comes, wait for room first. Never raises."""
         rows = self._chosen(predictions)
-        if rows and not self._enqueue(Batch(rows)):
-            self._lose(len(rows), "the queue is full")
+        await self._room(len(rows))
+        self._put(rows)
 
     async def durable(self, predictions: Sequence[Prediction]) -> None:
         """Hand over answered rows, and come back once they are committed.
@@ -106,8 +116,9 @@ class Capture:
         rows = self._chosen(predictions)
         if not rows:
             return
+        await self._room(len(rows))
         loop = asyncio.get_running_loop()
-        batch = Batch(rows, (loop, loop.create_future()))
+        batch = Batch(rows, self._rules, (loop, loop.create_future()))
         if (problem := self._refusal()) or not self._enqueue(batch):
             raise UnavailableError(f"the prediction cannot be kept: {problem or 'too many wait already'}; try again")
         assert batch.waits is not None
@@ -115,11 +126,11 @@ class Capture:
 
     def is_durable(self, model: str) -> bool:
         """True where answers of this model wait for the store."""
-        return self._rules.get(model, KEEP_ALL).durable
+        return self._rules.models.get(model, KEEP_ALL).durable
 
-    def follow(self, model: str, rules: Kept) -> None:
-        """Keep a model's answers by these rules from now on."""
-        self._rules = {**self._rules, model: rules}
+    def follow(self, model: str, kept: Kept, version: int | None = None) -> None:
+        """Keep a model's answers by these rules from now on; those of another version by the ones it came with."""
+        self._rules = self._rules.follow(model, kept, version)
 
     @property
     def state(self) -> CaptureState:
@@ -148,12 +159,30 @@ class Capture:
         return rows
 
     def _chosen(self, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        return [p for p in predictions if self._rules.get(p.model, KEEP_ALL).takes(p)]
+        rules = self._rules
+        return [p for p in predictions if rules.of(p).takes(p)]
+
+    def _put(self, rows: Sequence[Prediction]) -> None:
+        if rows and not self._enqueue(Batch(rows, self._rules)):
+            self._lose(len(rows), "the queue is full")
+
+    async def _room(self, rows: int) -> None:
+        if self._fits(rows):
+            return
+        end = time.monotonic() + self._limits.patience
+        # Nobody waits for a store that is down.
+        while not self._fits(rows) and self._numbers.problem is None and not self._closing and time.monotonic() < end:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _fits(self, rows: int) -> bool:
+        """A request is taken as a whole, also one that is larger than the queue, once nothing is before it."""
+        backlog = self._numbers.backlog
+        return backlog == 0 or backlog + rows <= self._limits.queue_rows
 
     def _enqueue(self, batch: Batch) -> bool:
         numbers, rows = self._numbers, len(batch.rows)
         with self._changed:
-            if self._closing or numbers.backlog + rows > self._limits.queue_rows:
+            if self._closing or not self._fits(rows):
                 return False
             if not self._started:
                 self._started = True
@@ -216,17 +245,18 @@ class Capture:
             try:
                 self._commit(batches)
                 return
-            except UnavailableError as error:
-                batches = self._tell(batches, error)
-                if not batches or not self._pause():
-                    return
-            except Exception as error:
+            except RowError as error:
                 log.exception("capture: a group of %d requests cannot be written", len(batches))
                 self._set_aside(batches, error)
                 return
+            except Exception as error:
+                # Whatever is wrong with the store, the rows are not: they wait until somebody has put it right.
+                batches = self._tell(batches, error)
+                if not batches or not self._pause():
+                    return
 
     def _commit(self, batches: list[Batch]) -> None:
-        rows = [self._rules.get(p.model, KEEP_ALL).strip(p) for batch in batches for p in batch.rows]
+        rows = [batch.rules.strip(p) for batch in batches for p in batch.rows]
         now = self._clock()
         self._writer.write(rows, now)
         with self._changed:
@@ -237,20 +267,21 @@ class Capture:
             numbers.last_commit, numbers.problem, numbers.retry_at, numbers.pause = now, None, 0.0, 0.0
         answer(batches, None)
 
-    def _tell(self, batches: list[Batch], error: UnavailableError) -> list[Batch]:
+    def _tell(self, batches: list[Batch], error: Exception) -> list[Batch]:
         """Tell everybody who waits, in this group and behind it, that the store failed; what is left of the group."""
         numbers, limits = self._numbers, self._limits
+        why = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
         with self._changed:
             if numbers.problem is None:
-                log.error("capture: %s; predictions wait for it", error)
-            numbers.problem = str(error)
+                log.error("capture: %s; predictions wait for it", why)
+            numbers.problem = why
             numbers.pause = min(limits.longest_pause, numbers.pause * 2 or limits.first_pause)
             numbers.retry_at = time.monotonic() + numbers.pause
             told = [batch for batch in (*batches, *self._waiting) if batch.waits is not None]
             self._waiting = deque(batch for batch in self._waiting if batch.waits is None)
             numbers.urgent = 0
             numbers.backlog -= sum(len(batch.rows) for batch in told)
-        answer(told, UnavailableError(f"the prediction cannot be kept: {error}"))
+        answer(told, UnavailableError(f"the prediction cannot be kept: {why}"))
         return [batch for batch in batches if batch.waits is None]
 
     def _pause(self) -> bool:

@@ -1,8 +1,8 @@
 """What of a model's answers is kept."""
 
 import zlib
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from evergreen.serving.handles import Prediction
 from evergreen.spec import ModelSpec
@@ -37,6 +37,31 @@ class Kept:
 
 
 KEEP_ALL = Kept()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is kept, by version where it was said for one, else by model; everything of a model without rules.
+
+    A version that was just replaced still has answers under way: what it leaves out stays left out.
+    """
+
+    models: Mapping[str, Kept] = field(default_factory=dict)
+    versions: Mapping[tuple[str, int], Kept] = field(default_factory=dict)
+
+    def of(self, prediction: Prediction) -> Kept:
+        """The rules for a prediction."""
+        found = self.versions.get((prediction.model, prediction.version))
+        return self.models.get(prediction.model, KEEP_ALL) if found is None else found
+
+    def strip(self, prediction: Prediction) -> Prediction:
+        """The prediction without what is never kept."""
+        return self.of(prediction).strip(prediction)
+
+    def follow(self, model: str, kept: Kept, version: int | None) -> "Rules":
+        """The rules with others for a model, which are those of a version of it where one is named."""
+        versions = self.versions if version is None else {**self.versions, (model, version): kept}
+        return Rules({**self.models, model: kept}, versions)
 
 
 def kept_of(spec: ModelSpec) -> Kept:

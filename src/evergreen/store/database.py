@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from evergreen.address import printable, redacted, scrubbed, sqlite_file, with_driver
-from evergreen.errors import IntegrityError, UnavailableError, UserError
+from evergreen.errors import IntegrityError, RowError, UnavailableError, UserError
 from evergreen.store.lock import exclusive
 from evergreen.store.tables import HEAD, VERSION_TABLE
 
@@ -23,6 +23,8 @@ _SERVER_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# PostgreSQL's states for a transaction that may only read, and for a grant that is missing.
+_NO_WRITES = ("25006", "42501")
 _MIGRATION_LOCK = 0x45564752  # one number for every process that migrates this database
 
 
@@ -49,12 +51,20 @@ def open_engine(url: str) -> sa.Engine:
 
 @contextmanager
 def answering(url: str) -> Iterator[None]:
-    """Turn what the database throws into our errors: unreachable or locked, not prepared, damaged."""
+    """Turn what the database throws into our errors: unreachable, locked or not to be written, not prepared, damaged,
+    and RowError for a value that it refuses.
+    """
     try:
         yield
     except exc.OperationalError as error:
         raise _explained(url, error) from printable(error, url)
+    except (exc.DataError, exc.IntegrityError) as error:
+        raise RowError(f"{redacted(url)}: refused ({_first_line(url, error)})") from printable(error, url)
     except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _NO_WRITES:
+            reason = _first_line(url, error)
+            message = f"{redacted(url)}: the store takes no writes ({reason}); check its role and the user's grants"
+            raise UnavailableError(message) from printable(error, url)
         raise _damaged(url, error) from printable(error, url)
     except exc.StatementError as error:
         # A value that a column type refused: our caller's mistake, in its own words.

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from evergreen.errors import RowError
 from evergreen.store.database import answering, open_engine
 from evergreen.store.prediction import Prediction
 from evergreen.store.tables import predictions, to_micros, traffic
@@ -28,9 +29,10 @@ class TrafficWriter:
         """Write all or none of them, in one transaction; how many groups that were.
 
         Twice is once: the same rows may be given again after a failure that left open whether they were written.
-        Raises UnavailableError where the database does not answer or is locked.
+        Raises RowError where one of them can never be written, and UnavailableError where the database does not answer,
+        is locked, or takes no writes.
         """
-        groups, written_at = [(group, pack(group)) for group in split(rows)], to_micros(now)
+        groups, written_at = _packed(rows), to_micros(now)
         mark = "?" if self._engine.dialect.name == "sqlite" else "%s"
         try:
             with answering(self.url), self._transaction() as cursor:
@@ -71,11 +73,23 @@ class TrafficWriter:
         except self._engine.dialect.loaded_dbapi.Error as error:
             base = self._engine.dialect.loaded_dbapi.Error
             raise sa.exc.DBAPIError.instance(None, None, error, base) from error
+        except (OverflowError, TypeError, ValueError) as error:
+            # The driver could not even send a value.
+            raise RowError(f"a prediction cannot be written ({type(error).__name__}: {error})") from error
 
     def _open(self) -> Any:
         if self._connection is None:
             self._connection = self._engine.connect()
         return self._connection.connection
+
+
+def _packed(rows: Sequence[Prediction]) -> list[tuple[Group, bytes]]:
+    try:
+        return [(group, pack(group)) for group in split(rows)]
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise RowError(f"a prediction cannot be packed ({type(error).__name__}: {error})") from error
 
 
 def _insert(cursor: Any, mark: str, group: Group, content: bytes, now: int) -> None:
