@@ -1,6 +1,7 @@
 """Whoever looks after every batch is misled no more often than promised; with ordinary intervals they would be."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,13 +37,34 @@ def test_a_true_share_is_hardly_ever_found_implausible_however_often_one_looks(s
 def test_a_true_mean_of_skewed_losses_is_hardly_ever_missed_however_often_one_looks():
     losses = np.random.default_rng(2).exponential(1.0, (TRIALS, LOOKS * BATCH))
     misses = []
-    for total, squares in zip(losses.cumsum(axis=1), (losses**2).cumsum(axis=1), strict=True):
+    for sums in zip(*((losses**power).cumsum(axis=1) for power in (1, 2, 4)), strict=True):
         looks = [
-            mean_interval(Losses(n, total[n - 1], squares[n - 1]), ALPHA, planned=500)
+            mean_interval(Losses(n, *(float(powers[n - 1]) for powers in sums)), ALPHA, planned=500)
             for n in range(BATCH, LOOKS * BATCH + 1, BATCH)
         ]
         misses.append([not found.lower <= 1.0 <= found.upper for found in looks])
     assert ever(misses) <= ALPHA
+
+
+@pytest.mark.parametrize(("loss", "share", "planned"), [(10.0, 0.01, 50), (50.0, 0.002, 500)])
+def test_a_mean_of_rare_large_losses_is_hardly_ever_missed_either(loss, share, planned):
+    hits = np.random.default_rng(5).binomial(BATCH, share, (TRIALS, 4 * LOOKS)).cumsum(axis=1)
+    guarded, bare = [], []
+    for trial in hits:
+        known = [(n * BATCH, float(seen)) for n, seen in enumerate(trial, start=1)]
+        looks = [Losses(n, loss * seen, loss**2 * seen, loss**4 * seen) for n, seen in known]
+        ends = [mean_interval(look, ALPHA, planned) for look in looks]
+        guarded.append([not found.lower <= loss * share <= found.upper for found in ends])
+        # What the variance alone says: as if the squares were of many small losses.
+        ends = [mean_interval(replace(look, fourths=1e-9), ALPHA, planned) for look in looks]
+        bare.append([not found.lower <= loss * share <= found.upper for found in ends])
+    assert ever(guarded) <= ALPHA
+    assert ever(bare) > 2 * ALPHA
+
+
+@pytest.mark.parametrize("values", [[0.0] * 600, [0.3] * 600, [0.0] * 600 + [7.0] * 29])
+def test_a_mean_may_be_anything_while_hardly_anything_has_varied(values):
+    assert mean_interval(Losses.of(values), ALPHA, planned=500).upper == math.inf
 
 
 def test_a_true_quantile_of_the_latency_is_hardly_ever_missed_however_often_one_looks():

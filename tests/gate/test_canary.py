@@ -72,9 +72,13 @@ def test_counts_come_to_a_verdict(champion, challenger, rules, action):
         (ACCURACY, Losses(2_000, 200.0, 200.0), ROLL_BACK),
         (ACCURACY, Losses(600, 6.0, 12.0), KEEP_ON),
         (ACCURACY, Losses(499, 400.0, 400.0), KEEP_ON),
-        (MAE, Losses(2_000, 0.0, 200.0), PROMOTE),
-        (MAE, Losses(2_000, 600.0, 400.0), ROLL_BACK),
-        (MAE, Losses(600, 60.0, 400.0), KEEP_ON),
+        (MAE, Losses(2_000, 0.0, 200.0, 60.0), PROMOTE),
+        (MAE, Losses(2_000, 600.0, 400.0, 240.0), ROLL_BACK),
+        (MAE, Losses(600, 60.0, 400.0, 800.0), KEEP_ON),
+        # Where nothing has differed yet, or hardly anything, nobody knows how much it will.
+        (MAE, Losses.of([0.0] * 2_000), KEEP_ON),
+        (MAE, Losses.of([0.0] * 2_000 + [1.0, -1.0] * 14), KEEP_ON),
+        (MAE, Losses.of([0.0] * 2_000 + [1.0, -1.0] * 16), PROMOTE),
     ],
 )
 def test_requests_that_both_were_asked_are_compared_one_by_one(rules, gaps, action):

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from evergreen.evaluation.totals import Losses, bucket_edges
 
 _HALVINGS = 60
+# By simulation: with 30 who looks always is misled in at most 5 of 100 trials, with none in up to 60.
+_CARRIERS = 30
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,18 @@ def mean_interval(losses: Losses, alpha: float, planned: int) -> Interval:
     """Where the mean of independent values of any distribution with a variance lies; tightest at `planned` values.
 
     The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024 (Ann. Statist. 52): it
-    holds from `planned` values on, which have to be enough for a normal approximation, and is all numbers before.
+    holds from `planned` values on, which have to be enough for a normal approximation, and is all numbers before. So it
+    is as long as fewer than 30 values carry the spread: where hardly anything differs from zero yet, a sample's
+    variance says that nothing ever will. What nothing in the sample hints at, it cannot know.
 
-    >>> found = mean_interval(Losses(count=1000, total=500.0, squares=350.0), alpha=0.05, planned=500)
+    >>> found = mean_interval(Losses(count=1000, total=500.0, squares=350.0, fourths=250.0), alpha=0.05, planned=500)
     >>> round(found.lower, 3), round(found.upper, 3)
     (0.469, 0.531)
     """
     n = losses.count
-    if n < planned:
+    variance = max(losses.squares / n - losses.mean**2, 0.0) if n else 0.0
+    if n < planned or losses.carriers < _CARRIERS or variance <= _ROUNDING * losses.squares / n:
         return Interval(-math.inf, math.inf)
-    variance = max(losses.squares / n - losses.mean**2, 0.0)
     tuned = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha)) + 1) / planned
     grown = n * tuned + 1
     reach = math.sqrt(variance * 2 * grown / (n * n * tuned) * math.log(math.sqrt(grown) / alpha))

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,11 +44,31 @@ def latency_quantile(latencies: Mapping[int, int], level: float) -> float | None
 
 @dataclass(frozen=True)
 class Losses:
-    """Count, sum and sum of squares of something that every labelled request has: its loss, or a difference of two."""
+    """Count and power sums of something that every labelled request has: its loss, or a difference of two."""
 
     count: int = 0
     total: float = 0.0
     squares: float = 0.0
+    fourths: float = 0.0
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Losses":
+        """Of each of these.
+
+        >>> Losses.of([1.0, 3.0])
+        Losses(count=2, total=4.0, squares=10.0, fourths=82.0)
+        """
+        return sum((cls(1, value, value**2, value**4) for value in values), cls())
+
+    @property
+    def carriers(self) -> float:
+        """How many equal values, beside zeros, would have these squares and fourths: so few carry what is known of the
+        spread. 0 where all are zero.
+
+        >>> Losses.of([5.0] * 3 + [0.0] * 900).carriers, Losses.of([0.0] * 50).carriers
+        (3.0, 0.0)
+        """
+        return self.squares**2 / self.fourths if self.fourths > 0 else 0.0
 
     @property
     def mean(self) -> float:
@@ -59,12 +79,13 @@ class Losses:
         """With one more.
 
         >>> Losses().add(1.0).add(3.0)
-        Losses(count=2, total=4.0, squares=10.0)
+        Losses(count=2, total=4.0, squares=10.0, fourths=82.0)
         """
-        return self + Losses(1, loss, loss * loss)
+        return self + Losses.of([loss])
 
     def __add__(self, other: "Losses") -> "Losses":
-        return Losses(self.count + other.count, self.total + other.total, self.squares + other.squares)
+        sums = (self.total + other.total, self.squares + other.squares, self.fourths + other.fourths)
+        return Losses(self.count + other.count, *sums)
 
 
 @dataclass(frozen=True)

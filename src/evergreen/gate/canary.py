@@ -151,9 +151,9 @@ def _check_latency(champion: Totals, challenger: Totals, most: float, alpha: flo
 
 def _check_quality(champion: Totals, challenger: Totals, rules: CanaryQuality, alpha: float) -> Check:
     name, ours, theirs, gaps = f"canary_{rules.metric}", challenger.losses, champion.losses, challenger.gaps
-    known = gaps.count or min(theirs.count, ours.count)
-    if known < rules.at_least:
-        why = f"{known:,} labelled requests of either side"
+    labelled = gaps.count or min(theirs.count, ours.count)
+    if labelled < rules.at_least:
+        why = f"{labelled:,} labelled requests of either side"
         return Check(name, Outcome.UNKNOWN, None, f"≥ {rules.at_least:,} labelled", why)
     if gaps.count:
         value, found = gaps.mean, _gap(gaps, rules, alpha)
@@ -161,7 +161,8 @@ def _check_quality(champion: Totals, challenger: Totals, rules: CanaryQuality, a
     else:
         value, found = ours.mean - theirs.mean, _mean(ours, rules, alpha / 2) - _mean(theirs, rules, alpha / 2)
         what = f"{ours.count:,} requests, with the champion {theirs.count:,}"
-    why = f"{rules.metric} is worse by {value:+.4g} on {what}: {found.lower:+.3g} to {found.upper:+.3g}"
+    known = "too few of them carry it" if math.isinf(found.upper) else f"{found.lower:+.3g} to {found.upper:+.3g}"
+    why = f"{rules.metric} is worse by {value:+.4g} on {what}: {known}"
     return _judge(name, value, found, rules.margin, why)
 
 

@@ -60,24 +60,15 @@ def _totals(answers: "pa.Table", canary: Canary, metric: CanaryMetric) -> dict[S
     if canary.rules.kind == "shadow":
         both = champion.keys() & challenger.keys()
         champion, challenger = ({name: side[name] for name in both} for side in (champion, challenger))
-        gaps = sum_losses([challenger[name] - champion[name] for name in both])
+        gaps = Losses.of([challenger[name] - champion[name] for name in both])
     totals = {
-        Side.CHAMPION: Totals(losses=sum_losses(list(champion.values()))),
-        Side.CHALLENGER: Totals(losses=sum_losses(list(challenger.values())), gaps=gaps),
+        Side.CHAMPION: Totals(losses=Losses.of(list(champion.values()))),
+        Side.CHALLENGER: Totals(losses=Losses.of(list(challenger.values())), gaps=gaps),
     }
     if canary.until is None:
         return totals
     promoted = _losses(_of(answers, canary.challenger, Role.CHAMPION, canary.until), metric)
-    return {Side.WATCHED: Totals(losses=sum_losses(list(promoted.values())))}
-
-
-def sum_losses(values: list[float]) -> Losses:
-    """Count, sum and sum of squares.
-
-    >>> sum_losses([1.0, 3.0])
-    Losses(count=2, total=4.0, squares=10.0)
-    """
-    return Losses(len(values), sum(values), sum(value * value for value in values))
+    return {Side.WATCHED: Totals(losses=Losses.of(list(promoted.values())))}
 
 
 def _of(answers: "pa.Table", version: int, role: Role, since: datetime | None = None) -> "pa.Table":
