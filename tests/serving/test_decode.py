@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evergreen.serving import tables
+from evergreen.serving import tables, unfold
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import Rows, build_reader
@@ -201,7 +201,7 @@ KEYS = st.sampled_from(
 
 
 def test_a_long_text_that_many_rows_repeat_is_refused_before_it_is_repeated():
-    texts = pa.DictionaryArray.from_arrays(np.zeros(500_000, np.int32), ["a" * 1_000_000])
+    texts = pa.DictionaryArray.from_arrays(np.zeros(40_000, np.int32), ["a" * 1_000_000])
     for write, decode in ((stream, decode_arrow), (parquet, decode_parquet)):
         (problem,) = decode(build_reader(PAIR[1:]), write(pa.table({"rows": texts})))
         assert (problem.rule, problem.field) == ("length", "rows")
@@ -213,11 +213,114 @@ def test_names_that_are_no_utf_8_are_refused(kind):
     assert decode_arrow(READER, body)[0].rule == "body"
 
 
-def test_a_body_that_unfolds_to_more_than_may_be_is_refused(monkeypatch):
-    table = pa.table({"x": np.zeros(100_000), "rows": ["a"] * 100_000})
-    monkeypatch.setattr(tables, "MOST_ROWS", 99_999)
-    for write, decode in ((stream, decode_arrow), (arrow_file, decode_arrow), (parquet, decode_parquet)):
-        assert [problem.rule for problem in decode(READER, write(table))] == ["rows"]
+@pytest.fixture
+def memory():
+    """What Arrow takes from here on, at most."""
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    yield pool
+    pa.set_memory_pool(before)
+
+
+def compressed(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def small(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+WRITTEN = [(stream, decode_arrow), (compressed, decode_arrow), (arrow_file, decode_arrow), (small, decode_parquet)]
+
+
+@pytest.mark.parametrize(("write", "decode"), WRITTEN)
+def test_a_table_of_more_rows_than_may_be_is_refused_before_it_is_unfolded(write, decode, memory):
+    body = write(pa.table({"x": np.zeros(2_000_000), "rows": pa.nulls(2_000_000, pa.string())}))
+    before = memory.max_memory()
+    assert [problem.rule for problem in decode(READER, body, 1_999_999)] == ["rows"]
+    assert memory.max_memory() - before < 1_000_000
+
+
+def test_few_rows_that_unfold_to_too_many_bytes_are_refused_before_they_are(memory, monkeypatch):
+    monkeypatch.setattr(unfold, "MOST_BYTES", 10_000_000)
+    table = pa.table({"x": [0.0] * 200, "rows": [f"{place:03}" + "a" * 100_000 for place in range(200)]})
+    for write, decode in ((compressed, decode_arrow), (small, decode_parquet)):
+        body, before = write(table), memory.max_memory()
+        assert len(body) < 300_000
+        assert [problem.rule for problem in decode(READER, body)] == ["rows"]
+        assert memory.max_memory() - before < 2_000_000
+
+
+@pytest.mark.parametrize("ignore_extra", [False, True])
+@pytest.mark.parametrize(("write", "decode"), [(compressed, decode_arrow), (small, decode_parquet)])
+def test_a_column_that_is_not_wanted_is_not_read(write, decode, memory, ignore_extra):
+    more = pa.array([b"a" * 50_000] * 1_000)
+    body = write(pa.table({"x": np.zeros(1_000), "rows": ["a"] * 1_000, "more": more}))
+    before = memory.max_memory()
+    found = decode(build_reader(PAIR, ignore_extra=ignore_extra), body)
+    assert isinstance(found, Rows) if ignore_extra else [problem.rule for problem in found] == ["extra"]
+    assert memory.max_memory() - before < 20_000_000
+
+
+def test_short_texts_that_are_repeated_too_often_are_not_written_out(memory, monkeypatch):
+    monkeypatch.setattr(tables, "MOST_BYTES", 10_000_000)
+    texts = pa.DictionaryArray.from_arrays(np.zeros(40_000, np.int32), ["a" * 900])
+    views = pa.array(["a" * 900] * 40_000).cast(pa.string_view())
+    for column in (texts, views):
+        body, before = stream(pa.table({"x": np.zeros(40_000), "rows": column})), memory.max_memory()
+        assert [problem.rule for problem in decode_arrow(READER, body)] == ["rows"]
+        assert memory.max_memory() - before < 10_000_000
+
+
+@pytest.mark.parametrize(("write", "decode"), WRITTEN)
+def test_tables_may_be_compressed(write, decode):
+    found = decode(READER, write(pa.table({"x": [1.0] * 5_000, "rows": ["a", None] * 2_500})))
+    assert found == Rows([(1.0, "a"), (1.0, None)] * 2_500, [None] * 5_000)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (pa.array([0, 2**40], pa.timestamp("s")), "type"),
+        (pa.array([0, 2**62], pa.timestamp("s")), "type"),
+        (pa.array([0, -(2**55)], pa.timestamp("ms")), "type"),
+        (pa.array([0, 2**60], pa.timestamp("us")), "type"),
+        (pa.array([0, 2**31 - 1], pa.date32()), "type"),
+        (pa.array([0, 86_400_000 * 10**9], pa.date64()), "type"),
+        (pa.array(["1970-01-01", "9999-12-31T23:59:59-12:00"]), "type"),
+    ],
+    ids=str,
+)
+def test_a_moment_that_nobody_can_say_is_refused(values, rule):
+    columns = (Column("at", "datetime"),)
+    found = decode_arrow(build_reader(columns), stream(pa.table({"at": values})))
+    assert [(problem.rule, problem.field) for problem in found] == [(rule, "at")]
+    last = decode_arrow(build_reader(columns), stream(pa.table({"at": ["0001-01-01", "9999-12-31T23:59:59Z"]})))
+    assert [row_to_json(columns, row)["at"][:10] for row in last.rows] == ["0001-01-01", "9999-12-31"]
+
+
+def test_moments_of_json_end_with_the_years_that_can_be_said():
+    found = decode_records(build_reader((Column("at", "datetime"),)), b'{"at": "0001-01-01T00:00:00+02:00"}')
+    assert [(problem.rule, problem.field) for problem in found] == [("type", "at")]
+
+
+def test_a_dictionary_that_holds_a_null_is_no_failure():
+    parts = [pa.DictionaryArray.from_arrays([0, 1], pa.array(values)) for values in (["a", None], ["b", None])]
+    found = decode_arrow(build_reader(PAIR[1:]), stream(pa.table({"rows": pa.chunked_array(parts)})))
+    assert found == Rows([("a",), (None,), ("b",), (None,)], [None] * 4) or found[0].field == "rows"
+
+
+@pytest.mark.parametrize(
+    "names", [pa.array([2**60], pa.timestamp("s")), pa.array([[None] * 3], pa.list_(pa.null(), 3)), pa.array([b"k"])]
+)
+def test_names_of_rows_are_texts_or_numbers(names):
+    found = decode_arrow(READER, stream(pa.table({"x": [1.0], "rows": ["a"], "id": names})))
+    assert [(problem.rule, problem.field) for problem in found] == [("type", "id")]
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ from evergreen.serving.refused import Refused, invalid, malformed
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import Ask
 
-Decode = Callable[[Reader, bytes], Rows | tuple[Problem, ...]]
+Decode = Callable[..., Rows | tuple[Problem, ...]]
+"""Takes a Reader and a body; those of tables take the most rows, too, as a few bytes may unfold to any number."""
+
 Encode = Callable[[ServedModel, str, Sequence[Prediction], bool], bytes]
 
 # A body from here on is read in the thread of the batches: reading it here would hold everybody up.
-_LARGE_BYTES = 65_536
+LARGE_BYTES = 65_536
+_TABLES = (decode_arrow, decode_parquet)
 
 
 class Made(NamedTuple):
@@ -42,11 +45,12 @@ class Order:
     @property
     def large(self) -> bool:
         """True for large bodies, and for Arrow and Parquet, which are large whatever their size."""
-        return len(self.ask.body) >= _LARGE_BYTES or self.decode in (decode_arrow, decode_parquet)
+        return len(self.ask.body) >= LARGE_BYTES or self.decode in _TABLES
 
     def read(self, limits: Limits) -> Rows:
         """The rows that are asked for. Raises Refused."""
-        asked = self.decode(self.reader, self.ask.body)
+        bounds = (limits.rows,) if self.decode in _TABLES else ()
+        asked = self.decode(self.reader, self.ask.body, *bounds)
         if not isinstance(asked, Rows):
             raise _refusal(asked)
         if len(asked.rows) > limits.rows:
@@ -65,6 +69,8 @@ class Order:
 
 
 def _refusal(problems: tuple[Problem, ...]) -> Refused:
-    """400 for a body that is no request, 422 for rows that break a rule."""
+    """400 for a body that is no request, 413 for a table that is too large, 422 for rows that break a rule."""
     first = problems[0]
+    if first.rule == "rows":
+        return Refused(413, "too_many_rows", f"the table {first.why}")
     return malformed(f"the body {first.why}") if first.rule == "body" else invalid(problems)

@@ -1,6 +1,6 @@
 """Batches that come as Arrow or Parquet: the same rules as for JSON, a column at a time."""
 
-import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,81 +8,103 @@ import numpy as np
 from evergreen.data.parse import TextRules, read_values
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows
-from evergreen.serving.values import LONGEST, Refusal, null_numbers, read_id, read_value, show
+from evergreen.serving.unfold import MOST_BYTES, Choose, TooMuch, arrow_batches, parquet_batches, too_much
+from evergreen.serving.values import (
+    FIRST_MOMENT,
+    LAST_MOMENT,
+    LONGEST,
+    Refusal,
+    null_numbers,
+    read_id,
+    read_value,
+    show,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
-MOST_ROWS = 1_000_000
-# Uncompressed; a small body can unfold to anything.
-_MOST_BYTES = 2**30
-_BATCH = 16_384
+MOST_ROWS = 50_000
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 
 Answer = Rows | tuple[Problem, ...]
 
 
-def decode_arrow(reader: Reader, body: bytes) -> Answer:
+def decode_arrow(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> Answer:
     """An Arrow stream or file as rows, or what is wrong."""
-    import pyarrow as pa
-
-    def batches() -> "Iterator[pa.RecordBatch]":
-        if body[:6] != b"ARROW1":
-            yield from pa.ipc.open_stream(pa.py_buffer(body))
-            return
-        file = pa.ipc.open_file(pa.py_buffer(body))
-        yield from (file.get_batch(i) for i in range(file.num_record_batches))
-
-    return _read(reader, batches(), "Arrow stream")
+    return _read(reader, body, most_rows, arrow_batches, "Arrow stream")
 
 
-def decode_parquet(reader: Reader, body: bytes) -> Answer:
+def decode_parquet(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> Answer:
     """A Parquet file as rows, or what is wrong."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def batches() -> "Iterator[pa.RecordBatch]":
-        schema = pq.read_schema(io.BytesIO(body))
-        texts = [field.name for field in schema if pa.types.is_string(field.type)]
-        # A long text that a million rows repeat stays one text.
-        with pq.ParquetFile(io.BytesIO(body), read_dictionary=texts) as file:
-            yield from file.iter_batches(_BATCH)
-
-    return _read(reader, batches(), "Parquet file")
+    return _read(reader, body, most_rows, parquet_batches, "Parquet file")
 
 
-def _read(reader: Reader, batches: "Iterator[pa.RecordBatch]", kind: str) -> Answer:
-    """Batch by batch, so that a body that unfolds to more than it may is not unfolded to its end."""
+class _NoTable(Exception):  # noqa: N818 - it becomes an answer
+    """A table whose names or types are no model's input."""
+
+    def __init__(self, problems: "list[Problem]") -> None:
+        super().__init__()
+        self.problems = tuple(problems[:MOST_PROBLEMS])
+
+
+def _read(
+    reader: Reader,
+    body: bytes,
+    most_rows: int,
+    batches: "Callable[[bytes, Choose, int], Iterator[pa.RecordBatch]]",
+    kind: str,
+) -> Answer:
+    """Names and types are judged before any value is read, and no column is read that is not wanted."""
     import pyarrow as pa
 
     read, rows, size = [], 0, 0
     try:
-        for batch in batches:
+        for batch in batches(body, lambda schema: _choose(reader, schema), most_rows):
             # Offsets of a stranger may point anywhere.
             batch.validate(full=True)
             rows, size = rows + batch.num_rows, size + batch.nbytes
-            if rows > MOST_ROWS or size > _MOST_BYTES:
-                return (Problem("rows", "unfolds to more than a request may hold; send it in parts"),)
+            if rows > most_rows or size > MOST_BYTES:
+                raise TooMuch
             read.append(batch)
         table = pa.Table.from_batches(read) if read else None
-        names = [] if table is None else table.column_names
+    except _NoTable as wrong:
+        return wrong.problems
+    except TooMuch:
+        return (too_much(most_rows),)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         # A name that is no UTF-8 is a ValueError, too.
         return (Problem("body", f"is no whole {kind} ({type(error).__name__})"),)
-    return (Problem("empty", "holds no row"),) if table is None else _checked(reader, table, names)
+    return (Problem("empty", "holds no row"),) if table is None or not table.num_rows else _checked(reader, table)
 
 
-def _checked(reader: Reader, table: "pa.Table", names: list[str]) -> Answer:
-    """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
-    if table.num_rows == 0:
-        return (Problem("empty", "holds no row"),)
-    problems = _names(reader, names)
+def _choose(reader: Reader, schema: "pa.Schema") -> list[int]:
+    """Where the wanted fields stand."""
+    problems = _names(reader, schema.names) or _types(reader, schema)
     if problems:
-        return tuple(problems[:MOST_PROBLEMS])
-    values = []
+        raise _NoTable(problems)
+    wanted = {*(column.name for column in reader.columns), reader.id_column}
+    return [place for place, name in enumerate(schema.names) if name in wanted]
+
+
+def _types(reader: Reader, schema: "pa.Schema") -> list[Problem]:
+    columns = list(reader.columns)
+    if reader.id_column in schema.names and all(column.name != reader.id_column for column in columns):
+        columns.append(Column(str(reader.id_column), "category"))
+    given = [(column, schema.field(column.name).type) for column in columns]
+    return [
+        Problem("type", f"is {str(kind)[:40]}; that is no {column.type}", column.name)
+        for column, kind in given
+        if not _fits(column, kind)
+    ]
+
+
+def _checked(reader: Reader, table: "pa.Table") -> Answer:
+    """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
+    values, problems = [], []
     for column in reader.columns:
-        read, found = _column(column, _whole(table, column.name))
+        read, found = _safely(column, table, partial(_column, column))
         values.append(read)
         problems += found
         if len(problems) >= MOST_PROBLEMS:
@@ -92,6 +114,20 @@ def _checked(reader: Reader, table: "pa.Table", names: list[str]) -> Answer:
     if problems:
         return tuple(sorted(problems, key=lambda problem: problem.row or 0)[:MOST_PROBLEMS])
     return Rows(list(zip(*values, strict=True)), ids)
+
+
+def _safely(
+    column: Column, table: "pa.Table", read: "Callable[[Any], tuple[list[Any], list[Problem]]]"
+) -> tuple[list[Any], list[Problem]]:
+    """What Arrow cannot do with a column is a problem of the column."""
+    import pyarrow as pa
+
+    try:
+        return read(_whole(table, column.name))
+    except TooMuch:
+        return [], [Problem("rows", f"unfolds to more than {MOST_BYTES // 2**20} MB", column.name)]
+    except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
+        return [], [Problem("type", f"cannot be read as {column.type} ({type(error).__name__})", column.name)]
 
 
 def _names(reader: Reader, names: list[str]) -> list[Problem]:
@@ -105,35 +141,56 @@ def _names(reader: Reader, names: list[str]) -> list[Problem]:
 
 
 def _whole(table: "pa.Table", name: str) -> Any:
+    """A column in one piece. Raises TooMuch where its texts, written out, are too many bytes."""
     import pyarrow as pa
     from pyarrow import types
 
     column = table.column(name)
     if types.is_string_view(column.type):
-        column = column.cast(pa.string())
+        # Many rows may be views of the same bytes.
+        if sum(map(_viewed, column.chunks)) > MOST_BYTES:
+            raise TooMuch
+        column = column.cast(pa.large_string())
     if types.is_dictionary(column.type):
         column = column.unify_dictionaries()
     chunks = column.combine_chunks()
     return pa.concat_arrays(chunks.chunks) if isinstance(chunks, pa.ChunkedArray) else chunks
 
 
+def _viewed(views: Any) -> int:
+    """Bytes of a chunk of views, written out: each view is 16 bytes, and begins with its length."""
+    if not len(views):
+        return 0
+    lengths = np.frombuffer(views.buffers()[1], dtype=np.int32)[::4]
+    return int(lengths[views.offset : views.offset + len(views)].astype(np.int64).sum())
+
+
 def _column(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
     """Canonical values of a column, and the problems of its rows."""
-    import pyarrow as pa
-
-    if not _fits(column, values.type):
-        return [], [Problem("type", f"is {str(values.type)[:40]}; that is no {column.type}", column.name)]
-    if too_long := _too_long(column, values):
-        return [], [too_long]
-    rules = TextRules(nulls=column.nulls, day_first=column.day_first)
-    try:
-        reading = read_values(values, column.type, rules)
-    except pa.ArrowException as error:
-        return [], [Problem("type", f"cannot be read as {column.type} ({type(error).__name__})", column.name)]
+    if found := _too_long(column, values) or _too_far(column, values):
+        return [], [found]
+    reading = read_values(values, column.type, TextRules(nulls=column.nulls, day_first=column.day_first))
     read = _plain(column, reading.values)
     unreadable = None if reading.unreadable is None else np.asarray(reading.unreadable.to_numpy(zero_copy_only=False))
     doubtful = _suspects(column, read) if unreadable is None else np.arange(len(read))
     return read, _problems(column, read, values, unreadable, doubtful)
+
+
+def _too_far(column: Column, values: Any) -> Problem | None:
+    """The Problem with a moment so far away that it would become another one when it is counted in microseconds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if column.type != "datetime" or not (pa.types.is_timestamp(kind) or pa.types.is_date64(kind)):
+        return None
+    factor = _MICROSECONDS.get("ms" if pa.types.is_date64(kind) else kind.unit)
+    if factor is None:
+        return None
+    counted = values.cast(pa.int64())
+    far = pc.or_(pc.less(counted, FIRST_MOMENT // factor), pc.greater(counted, LAST_MOMENT // factor))
+    place = pc.index(far, True).as_py()
+    return Problem("type", "is no moment of the years 1 to 9999", column.name, place) if place >= 0 else None
 
 
 def _fits(column: Column, given: Any) -> bool:
@@ -158,7 +215,7 @@ def _fits(column: Column, given: Any) -> bool:
 def _is_text(given: Any) -> bool:
     from pyarrow import types
 
-    return bool(types.is_string(given) or types.is_large_string(given))
+    return bool(types.is_string(given) or types.is_large_string(given) or types.is_string_view(given))
 
 
 def _plain(column: Column, values: Any) -> list[Any]:
@@ -192,7 +249,8 @@ def _suspects(column: Column, read: list[Any]) -> Any:
 def _judged(column: Column, value: Any) -> Refusal | None:
     """Why a canonical value is refused."""
     if column.type == "datetime" and value is not None:
-        return None
+        inside = FIRST_MOMENT <= value <= LAST_MOMENT
+        return None if inside else Refusal("type", "is no moment of the years 1 to 9999")
     if isinstance(value, str) and len(value) > LONGEST[column.type]:
         return Refusal("length", f"has {len(value)} characters; at most {LONGEST[column.type]}")
     judged = read_value(column, value)
@@ -225,14 +283,26 @@ def _ids(reader: Reader, table: "pa.Table") -> tuple[list[str | None], list[Prob
     name = reader.id_column
     if name is None or name not in table.column_names:
         return [None] * table.num_rows, []
-    read = [read_id(value) for value in table.column(name).to_pylist()]
+    column = Column(name, "category")
+    given, found = _safely(column, table, partial(_names_of, column))
+    if found:
+        return [], found
+    read = [read_id(value) for value in given]
     refused = ((i, value) for i, value in enumerate(read) if isinstance(value, Refusal))
     problems = [Problem(r.rule, r.why, name, i) for i, r in refused]
     return [None if isinstance(value, Refusal) else value for value in read], problems[:MOST_PROBLEMS]
 
 
+def _names_of(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
+    too_long = _too_long(column, values)
+    return ([], [too_long]) if too_long is not None else (values.to_pylist(), [])
+
+
 def _too_long(column: Column, values: Any) -> Problem | None:
-    """The Problem with a text that is too long, seen before it is repeated for every row that has it."""
+    """The Problem with a text that is too long, seen before it is repeated for every row that has it.
+
+    Raises TooMuch where short ones are repeated too often.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -242,7 +312,9 @@ def _too_long(column: Column, values: Any) -> Problem | None:
         return None
     lengths = pc.utf8_length(texts)
     longest = pc.max(lengths).as_py() or 0
-    if longest <= LONGEST[column.type]:
-        return None
-    why = f"has {longest} characters; at most {LONGEST[column.type]}"
-    return Problem("length", why, column.name, None if repeated else pc.index(lengths, longest).as_py())
+    if longest > LONGEST[column.type]:
+        why = f"has {longest} characters; at most {LONGEST[column.type]}"
+        return Problem("length", why, column.name, None if repeated else pc.index(lengths, longest).as_py())
+    if repeated and (pc.sum(pc.binary_length(texts).take(values.indices)).as_py() or 0) > MOST_BYTES:
+        raise TooMuch
+    return None

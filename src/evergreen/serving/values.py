@@ -15,6 +15,9 @@ from evergreen.spec.data import NULLS
 LONGEST = {"category": 1_000, "text": 100_000, "datetime": 100}
 LONGEST_ID = 200
 _SHOWN = 20
+FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999, in microseconds since 1970: what Python, and an answer, can say."""
+
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times in tables are naive UTC
 _MICROSECOND = timedelta(microseconds=1)
 _PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -159,9 +162,9 @@ def _moment(column: Column, value: Any) -> Any:
     if not isinstance(text, str) or text in NULLS:
         return text if isinstance(text, Refusal) else None
     moment = read_moment(text, column.day_first)
-    return (
-        Refusal("type", f"is {show(text)}, which is no date; write 2026-01-31T12:00:00Z") if moment is None else moment
-    )
+    if moment is None or not FIRST_MOMENT <= moment <= LAST_MOMENT:
+        return Refusal("type", f"is {show(text)}, which is no date; write 2026-01-31T12:00:00Z")
+    return moment
 
 
 def _cleaned(column: Column, text: str) -> Any:
