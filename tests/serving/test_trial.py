@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.evaluation.totals import Totals
+from evergreen.evaluation.totals import Totals, latency_bucket
 from evergreen.serving.contest import Contest
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Role
@@ -286,17 +286,32 @@ def test_what_the_champion_fails_at_is_asked_of_its_shadow_too():
     assert counts(trials) == {"champion": (2, 1), "challenger": (2, 0)}
 
 
+def copy_of(trial, challenger, took_ms=1.0):
+    """A copy of a request that the champion answered in so many milliseconds."""
+    values = dict(zip(ROW, (9.5, 3.0, "plus", 1.0, None, "fragile"), strict=True))
+    rows = Rows([tuple(values[column.name] for column in served().columns)], [None])
+    return Copy(trial, served(), challenger, rows, lambda: rows, 10, "r-1", NOW, took_ms)
+
+
 def test_copies_that_wait_when_a_server_ends_are_asked_and_later_ones_are_not():
     shadow, trial = Shadow(), Trial("parcels", DECISION, CanaryRules(kind="shadow"))
-    values = (9.5, 3.0, "plus", 1.0, None, "fragile")
-    row = tuple(values[[c.name for c in COLUMNS].index(column.name)] for column in served().columns)
-    rows = Rows([row], [None])
-    copy = Copy(trial, served(), challenger(), rows, lambda: rows, 10, "r-1", NOW, 1.0)
     for _ in range(3):
-        shadow.put(copy)
+        shadow.put(copy_of(trial, challenger()))
     shadow.close(20)
-    shadow.put(copy)
+    shadow.put(copy_of(trial, challenger()))
     assert (trial.challenger.totals.requests, trial.dropped) == (3, 1)
+
+
+def test_the_latency_of_a_copy_is_that_of_the_answer_with_the_other_model():
+    sink = Sink()
+    shadow, trial = Shadow(sink), Trial("parcels", DECISION, CanaryRules(kind="shadow"))
+    shadow.put(copy_of(trial, challenger(engine=Blocked(free=1)), took_ms=60_000.0))
+    assert shadow.settle(20)
+    # A minute less the time of the champion's model, and the challenger's.
+    (kept,) = sink.kept
+    assert kept.latency_ms > 30_000
+    assert list(trial.challenger.totals.latencies) == [latency_bucket(kept.latency_ms)]
+    assert list(trial.champion.totals.latencies) == [latency_bucket(60_000.0)]
 
 
 def test_a_trial_is_told_of_in_ready_and_metrics():
