@@ -248,6 +248,20 @@ def test_a_body_in_pieces_is_whole():
     assert reading(Limits(), part(3), part(0), part(2, False)) == (b"xxxxx", 5)
 
 
+def test_each_piece_of_a_body_is_looked_at_once():
+    looked = []
+
+    class Piece(bytes):
+        def __len__(self):
+            looked.append(self)
+            return super().__len__()
+
+    pieces = [{"type": "http.request", "body": Piece(b"x"), "more_body": place < 499} for place in range(500)]
+    body, held = reading(Limits(), *pieces)
+    assert (len(body), held) == (500, 500)
+    assert len(looked) <= 10 * len(pieces)
+
+
 def test_a_client_that_leaves_gets_no_answer_and_breaks_nothing():
     app, sent = application(served()), []
 

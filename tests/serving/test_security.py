@@ -74,6 +74,14 @@ def test_without_keys_other_names_are_refused(host):
         assert (reply.status_code, reply.json()["error"]["kind"]) == (403, "foreign_host")
 
 
+@pytest.mark.parametrize("host", ["evil.example", "10.0.0.7:8000", ""])
+def test_another_name_learns_of_readiness_no_more_than_the_status(host):
+    # A container's probe asks by its address, and needs the status.
+    app = application(served())
+    assert ask(app, "GET", "/ready", headers={"host": host}).json() == {"status": "ready"}
+    assert "models" in ask(app, "GET", "/ready", headers={"host": "localhost:8000"}).json()
+
+
 def test_no_other_origin_is_allowed_to_read(guarded, made):
     headers = {"origin": "https://evil.example", **bearer(made[Scope.PREDICT][0])}
     reply = ask(guarded, "POST", "/predict", json=ROW, headers=headers)

@@ -76,16 +76,20 @@ class Reader:
         self.held -= len(body)
 
     async def _collect(self, receive: Receive, first: bytes) -> bytes:
-        parts = [self._hold(first)]
+        parts, size = [self._hold(first)], len(first)
         try:
             while True:
                 message = await receive()
-                parts.append(self._hold(_content(message)))
-                self._bound(sum(map(len, parts)))
+                part = self._hold(_content(message))
+                size += len(part)
+                # A body may come a byte at a time; empty pieces are not kept.
+                if part:
+                    parts.append(part)
+                self._bound(size)
                 if not message.get("more_body"):
                     return b"".join(parts)
         except BaseException:
-            self.held -= sum(map(len, parts))
+            self.held -= size
             raise
 
     def _hold(self, part: bytes) -> bytes:

@@ -70,8 +70,10 @@ class Guard:
         return asker
 
     def knows(self, headers: Headers) -> bool:
-        """True where no key is needed, or a valid one was sent."""
-        return self.open or self._keys.find(_presented(headers)) is not None
+        """True where a valid key was sent, or where none is needed and this machine was asked under its own name."""
+        if self.open:
+            return _is_own(headers.get(b"host", b""))
+        return self._keys.find(_presented(headers)) is not None
 
     def _identify(self, headers: Headers, scope: Scope | None) -> str:
         if self.open:
