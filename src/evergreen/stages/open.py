@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from evergreen.errors import IntegrityError, SpecError
+from evergreen.gate.decision import DecisionKind
 from evergreen.registry.complete import reading
 from evergreen.registry.handles import Champion
 from evergreen.registry.reference import fetch_reference
@@ -44,7 +45,8 @@ def open_run(request: Request, origin: Origin, settings: Settings, now: datetime
 def read_champion(model: str, ledger: Ledger, registry: Registry) -> tuple[Champion | None, int]:
     """The champion, and the number of its reign.
 
-    Raises IntegrityError unless it is one that the ledger speaks of, with the artifact that it names.
+    Raises IntegrityError unless it is one that the ledger promoted, with the artifact that it names: nobody is measured
+    against a version that serving would not follow.
     """
     # Before the champion: what is crowned in between makes the fence too low, and the promotion stale.
     fence, champion = ledger.fence(model), registry.champion(model)
@@ -68,15 +70,23 @@ def _why_unknown(champion: Champion | None, model: str, ledger: Ledger) -> str:
         known = f"the ledger knows of version {crowns[-1].version}" if crowns else ""
         back = f"evergreen rollback {model} --why … puts it back"
         return known and f"alias champion of {model} is gone, but {known}; {back}"
-    digest = next((e.model_digest for e in ledger.about(model, champion.version) if e.model_digest), None)
-    name = f"version {champion.version} of {model}"
-    if digest is None and ledger.entries(model, 1):
-        back = f"evergreen rollback {model} --why … goes back to the ledger's champion"
-        return f"{name} is champion in MLflow, and no decision speaks of it; {back}"
-    if digest is not None and digest != champion.digest:
+    promoted, name = promoted_digests(ledger, champion), f"version {champion.version} of {model}"
+    if champion.digest in promoted:
+        return ""
+    if promoted:
         more = f"evergreen audit {model} says more"
         return f"{name} names another artifact than the ledger does; it is not loaded. {more}"
-    return ""
+    back = f"evergreen rollback {model} --why … goes back to the ledger's champion"
+    if not ledger.history(model):
+        back = "remove the alias in MLflow to begin anew"
+    spoken = "promoted it" if ledger.about(model, champion.version) else "speaks of it"
+    return f"{name} is champion in MLflow, and no decision {spoken}; {back}"
+
+
+def promoted_digests(ledger: Ledger, champion: Champion) -> set[str]:
+    """Digests of the artifacts that the ledger promoted under the champion's number, with or without effect."""
+    decided = ledger.about(champion.model, champion.version)
+    return {e.model_digest for e in decided if e.kind is DecisionKind.PROMOTE and e.model_digest is not None}
 
 
 def read_spec(name: str, settings: Settings) -> ModelSpec:

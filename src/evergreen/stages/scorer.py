@@ -11,15 +11,13 @@ from evergreen.data.parse import text_rules
 from evergreen.data.paths import is_local
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import IntegrityError, UserError
-from evergreen.gate.decision import DecisionKind
 from evergreen.registry.handles import Champion
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec
 from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import CsvSource, DataSpec, ParquetSource
-from evergreen.stages.open import connect, read_spec, registry_of, tracking_of
+from evergreen.stages.open import connect, promoted_digests, read_spec, registry_of, tracking_of
 from evergreen.stages.settle import find_stranger
-from evergreen.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,18 +102,12 @@ def find_champion(model: str, name: str, settings: Settings) -> Champion:
         raise UserError(f"{model} has no champion that could score; evergreen run {name} trains one")
     if stranger := find_stranger(ledger, registry, model):
         log.warning("champion    %s", stranger)
-    if champion.digest not in _promoted(ledger, champion):
+    if champion.digest not in promoted_digests(ledger, champion):
         raise IntegrityError(
             f"version {champion.version} of {model} is champion in the registry, but the ledger promoted no artifact "
             f"{champion.digest[:12] or 'without a digest'} under that number; it is not loaded. evergreen audit {model}"
         )
     return champion
-
-
-def _promoted(ledger: Ledger, champion: Champion) -> set[str | None]:
-    """Digests of the artifacts that the ledger promoted under the champion's number."""
-    decided = ledger.about(champion.model, champion.version)
-    return {entry.model_digest for entry in decided if entry.kind is DecisionKind.PROMOTE} - {None}
 
 
 def _data_of_file(data: DataSpec, file: str) -> DataSpec:

@@ -61,6 +61,15 @@ class Laws(World):
         assert all(entry.cause in (Cause.RUN, Cause.RECONCILE) for entry in waiting)
 
     @invariant()
+    def nobody_answers_what_newer_data_have_overtaken(self):
+        if not hasattr(self, "ledger"):
+            return
+        entries = self.ledger.entries(MODEL, 1000)
+        for answer in (entry for entry in entries if entry.resolves is not None):
+            between = [entry for entry in entries if answer.resolves < entry.id < answer.id]
+            assert not [e for e in between if e.training_key and e.resolves is None and e.cause is Cause.RUN]
+
+    @invariant()
     def nobody_moves_a_pinned_champion(self):
         if hasattr(self, "ledger") and Pins(self.home.store_url).pinned(MODEL):
             assert self.hand or self.champion == self.kept

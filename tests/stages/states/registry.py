@@ -54,7 +54,7 @@ class Versions:
 
     def champion(self, model):
         number = self.champion_version(model)
-        return None if number is None else SimpleNamespace(version=number, digest=self.digests[number - 1])
+        return None if number is None else SimpleNamespace(model=MODEL, version=number, digest=self.digests[number - 1])
 
     def move_by_hand(self, number):
         """Past everything: no turn, no comparison, no ledger. None deletes the alias."""

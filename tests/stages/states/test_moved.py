@@ -2,9 +2,11 @@
 
 import pytest
 
+from evergreen.errors import IntegrityError, UserError
 from evergreen.gate.decision import DecisionKind
+from evergreen.notify import words
 from evergreen.registry.versions import StaleChampion
-from evergreen.stages import answer, promote
+from evergreen.stages import answer, promote, rollback, scorer
 from evergreen.stages.open import read_champion
 from evergreen.stages.settle import find_stranger
 from evergreen.store.entry import Cause
@@ -12,7 +14,7 @@ from evergreen.store.facts import FactKind
 from evergreen.store.outbox import Outbox
 from evergreen.store.pins import Pins
 from evergreen.store.reconcile import crown_served
-from tests.stages.states.people import crowned, promote_next
+from tests.stages.states.people import crowned, go_back, promote_next
 from tests.stages.states.registry import MODEL
 from tests.stages.states.world import HAND, POINTS, START
 
@@ -83,6 +85,28 @@ CASES = [
 TABLE = [(case, policy, end) for case, *ends in CASES for policy, end in zip(("adopt", "restore"), ends, strict=True)]
 
 
+# Where a run is measured against the version that the alias was moved to: only where production follows it, too.
+FOLLOWED = {to_a_former_champion, to_a_version_that_was_withdrawn, to_a_version_that_fails_its_smoke_test}
+FOLLOWED |= {away_from_a_pinned_champion}
+
+
+def refuses(look):
+    try:
+        return look() is None
+    except (IntegrityError, UserError):
+        return True
+
+
+@pytest.mark.parametrize("case", [case for case, *_ in CASES])
+def test_nobody_is_measured_against_a_version_that_production_does_not_follow(people, case):
+    case(people)
+    people.patch.setattr(scorer, "connect", lambda home: (None, people.ledger))
+    people.patch.setattr(scorer, "registry_of", lambda home: people.registry)
+    measured = refuses(lambda: read_champion(MODEL, people.ledger, people.registry)[0])
+    served = refuses(lambda: scorer.find_champion(MODEL, MODEL, people.home))
+    assert measured == served == (case not in FOLLOWED)
+
+
 def told(people):
     """The causes of the facts that people are told about it."""
     facts = Outbox(people.home.store_url).due("mail", [FactKind.ALIAS_MOVED], people.now, START)
@@ -117,6 +141,22 @@ def test_what_is_adopted_answers_the_person_who_waited(people):
     assert [check.name for check in done.checks] == ["accuracy", "smoke_test"]
     assert people.ledger.pending(MODEL) == ()
     assert "challenger" not in people.registry.alias
+
+
+def test_who_cannot_put_it_back_is_not_sent_to_put_it_back(people):
+    people.policy = "restore"
+    people.move(1)
+    people.unsound = {"digest 2"}
+    (line,) = people.settle()
+    step = "restore version 2 from its backup, or evergreen rollback churn --to … --why … names another champion"
+    assert line.endswith(step)
+    (fact,) = Outbox(people.home.store_url).due("mail", [FactKind.ALIAS_MOVED], people.now, START)
+    assert step in words.text(fact).body
+    with pytest.raises(rollback.UnfitVersion):
+        go_back(people)
+    assert go_back(people, version=1).champion_after == 1
+    assert (people.champion, crowned(people)) == (1, [1, 2, 1])
+    assert people.settle() == []
 
 
 def test_what_is_put_back_says_what_was_found_and_why_it_is_not_adopted(people):

@@ -30,7 +30,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 WITHIN = timedelta(hours=12)
 HAND = "move the alias by hand"
 POINTS = ("before record", "after record", "before alias", "after alias", "before crown", "after crown")
-OTHERS = ("settle", "roll back", "promote", "pin for a moment")
+OTHERS = ("settle", "roll back", "promote", "hold", "pin for a moment")
 REFUSALS = (UserError, StaleChampion, rollback.UnfitVersion, UnavailableError)
 kills = st.sampled_from([None, None, *POINTS])
 meets = st.none() | st.tuples(st.sampled_from(POINTS), st.sampled_from((*OTHERS, HAND)))
@@ -98,6 +98,9 @@ class World(RuleBasedStateMachine):
                     if self.judge():
                         digest, before, fence, decision = self.runs.pop()
                         self.write(digest, before, fence, decision)
+                case "hold":
+                    if self.judge("approval"):
+                        self.record(*self.runs.pop())
                 case "pin for a moment" if not Pins(self.home.store_url).pinned(MODEL):
                     Pins(self.home.store_url).pin(MODEL, "tom", "moment", self.now)
                     try:
