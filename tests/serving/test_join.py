@@ -100,6 +100,22 @@ def test_who_cannot_be_fetched_is_told_once_and_tried_again_in_a_while(crowned, 
     assert len(joiner.look()) == 1
 
 
+def test_who_breaks_in_an_unexpected_way_keeps_nobody_else_waiting(crowned, join):
+    joiner = join(crowned)
+    make = joiner.make
+
+    def broken():
+        raise RuntimeError("nobody thought of this")
+
+    class Broken:
+        start = staticmethod(broken)
+
+    joiner.find = lambda known: [name for name in ("another", "tiny") if name not in known]
+    joiner.make = lambda name: make(name) if name == "tiny" else Broken()
+    assert [follower.model for follower in joiner.look()] == ["tiny"]
+    assert set(joiner.followers) == {"tiny"}
+
+
 def test_while_the_store_is_down_who_was_served_before_is_known_from_the_cache(crowned, join):
     fetch("tiny", crowned.settings, NOW)
     store = crowned.settings.store_file
@@ -110,6 +126,16 @@ def test_while_the_store_is_down_who_was_served_before_is_known_from_the_cache(c
     assert models_to_serve(("another",), (), crowned.settings) == ()
     joiner = join(crowned)
     assert len(joiner.look()) == 1
+    assert joiner.asked == []
+
+
+def test_who_is_in_the_cache_answers_at_once_and_who_is_not_asks_nobody(crowned, join):
+    joiner = join(crowned)
+    assert not joiner.make("tiny").resume()
+    assert joiner.desk.get("tiny") is None
+    fetch("tiny", crowned.settings, NOW)
+    assert joiner.make("tiny").resume()
+    assert joiner.desk.get("tiny").version == 1
     assert joiner.asked == []
 
 

@@ -70,9 +70,11 @@ class Joiner:
         follower = self.make(name)
         try:
             follower.start()
-        except EvergreenError as error:
+        except Exception as error:
+            # Whatever it is, the others are not to wait for it.
             self._next[name] = now + _TRY_AGAIN
-            self._say(name, f"{name} cannot be served yet: {error}")
+            why = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
+            self._say(name, f"{name} cannot be served yet: {why}")
             return None
         self.followers[name] = follower
         return follower
