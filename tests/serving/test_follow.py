@@ -8,6 +8,7 @@ import pytest
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.registry.artifact import read_verified
+from evergreen.serving import fetch as fetching
 from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
@@ -188,14 +189,44 @@ def test_without_registry_and_cache_nothing_starts_and_it_says_why(crowned, foll
         follow(crowned, fetches=down).start()
 
 
-def test_what_changed_while_nobody_served_is_seen_by_the_first_look(reigned, follow):
+def test_who_was_rolled_back_while_nobody_served_never_serves_again(reigned, follow):
     fetch("tiny", reigned.settings, NOW)
     go_back(reigned)
     follower = follow(reigned)
+    assert not follower.resume()
+    follower.start()
+    assert follower.desk.served == [1]
+    assert not follower.look()
+    assert follower.asked == ["tiny"]
+
+
+def test_where_who_reigns_cannot_be_fetched_the_cache_serves_and_it_is_said(reigned, follow):
+    fetch("tiny", reigned.settings, NOW)
+    go_back(reigned)
+    down = [True]
+
+    def sometimes():
+        if down:
+            raise UnavailableError("MLflow does not answer")
+        fetch("tiny", reigned.settings, NOW)
+
+    follower = follow(reigned, fetches=sometimes)
     follower.start()
     assert follower.desk.served == [2]
+    assert "does not answer" in follower.state.problem
+    down.clear()
     assert follower.look()
     assert follower.desk.served == [2, 1]
+    assert follower.state.problem == ""
+
+
+def test_the_cache_serves_while_the_store_is_down(crowned, follow):
+    fetch("tiny", crowned.settings, NOW)
+    crowned.settings.store_file.unlink()
+    crowned.settings.store_file.mkdir()
+    follower = follow(crowned)
+    follower.start()
+    assert (follower.desk.served, follower.asked) == ([1], [])
 
 
 def test_a_registry_that_is_down_is_asked_again_in_a_while_and_the_old_one_serves_on(reigned, follow):
@@ -265,7 +296,82 @@ def test_whatever_a_version_raises_keeps_it_out(crowned, follow):
     follower = follow(crowned, load=broken)
     with pytest.raises(EvergreenError, match="version 1 stays out: ZeroDivisionError"):
         follower.start()
-    assert not list((Cache(crowned.settings.home, "tiny").folder / "versions").iterdir())
+    (kept,) = (Cache(crowned.settings.home, "tiny").folder / "versions").iterdir()
+    assert kept.name == crowned.registry.champion("tiny").digest, "its files are what they should be"
+
+
+def test_a_machine_that_is_out_of_something_costs_no_copy(crowned, follow, monkeypatch):
+    lineup = fetch("tiny", crowned.settings, NOW)
+    cache = Cache(crowned.settings.home, "tiny")
+
+    def exhausted(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("evergreen.serving.cache.read_verified", exhausted)
+    assert not follow(crowned, load=exhausted).resume()
+    assert (cache.version_folder(lineup.champion.digest) / MODEL).exists()
+
+
+def test_what_does_not_load_is_tried_at_ever_longer_intervals_until_something_changes(reigned, follow):
+    go_back(reigned)
+    tries = []
+
+    def only_the_first(folder, kept):
+        tries.append(kept.version)
+        if kept.version != 1:
+            raise IntegrityError("it answers differently than when it was trained")
+        return load_verified(folder, kept)
+
+    follower = follow(reigned, load=only_the_first)
+    follower.start()
+    rollback("tiny", Target(version=2), "eva", "try again", reigned.settings, datetime.now(UTC))
+    begin = follower.clock()
+    tried = []
+    for seconds in range(0, 3600, 10):
+        follower.clock.now = begin + timedelta(seconds=seconds)
+        before = len(tries)
+        follower.look()
+        tried += [seconds] * (len(tries) - before)
+    assert tried == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330]
+    go_back(reigned, "it does not load")
+    follower.look()
+    assert follower.state.problem == ""
+
+
+def test_a_follower_opens_the_store_once(crowned, follow, monkeypatch):
+    from evergreen.store import canary, ledger
+
+    opened = []
+    open_engine = ledger.open_engine
+    for module in (canary, ledger):
+        monkeypatch.setattr(module, "open_engine", lambda url: opened.append(url) or open_engine(url))
+    follower = follow(crowned)
+    follower.start()
+    follower.look()
+    before = len(opened)
+    for _ in range(5):
+        follower.look()
+    assert len(opened) == before
+
+
+def test_what_another_worker_just_fetched_is_taken_as_it_is(reigned):
+    soon, later, enough = NOW + timedelta(seconds=5), NOW + timedelta(minutes=5), timedelta(seconds=20)
+    noted = fetch("tiny", reigned.settings, NOW)
+    assert fetch("tiny", reigned.settings, soon, enough) == noted
+    assert fetch("tiny", reigned.settings, later, enough).checked_at == later
+    go_back(reigned)
+    assert fetch("tiny", reigned.settings, later, enough).champion.version == 1
+    cache = Cache(reigned.settings.home, "tiny")
+    digest = cache.lineup().champion.digest
+    cache.forget(digest)
+    fetch("tiny", reigned.settings, later, enough)
+    assert cache.version_folder(digest).exists()
+
+
+def test_what_a_fetch_says_of_a_challenger_is_logged(caplog):
+    fetching._pass_on("tiny", "INFO mlflow: something\ntiny: the challenger stays out: it is gone\n")
+    (record,) = caplog.records
+    assert record.getMessage().endswith("tiny: the challenger stays out: it is gone")
 
 
 def test_files_that_were_changed_in_the_cache_are_fetched_anew(crowned, follow):

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from evergreen.errors import IntegrityError, SpecError
 from evergreen.files import read_json, write_json
+from evergreen.registry.artifact import read_verified
+from evergreen.spec import load_spec
 from evergreen.store.lock import exclusive
 
 MODEL, SPEC = "model", "spec.yaml"
@@ -95,6 +98,18 @@ class Cache:
             fill(unfinished)
             unfinished.rename(target)
         return target
+
+    def is_damaged(self, digest: str) -> bool:
+        """True where a version's files are not what they should be; what cannot be read just now is not known to be."""
+        folder = self.version_folder(digest)
+        try:
+            read_verified(folder / MODEL, digest)
+            load_spec(folder / SPEC)
+        except (IntegrityError, SpecError):
+            return True
+        except (OSError, MemoryError):
+            return False
+        return False
 
     def forget(self, digest: str) -> None:
         """Remove a version, whose files are not what they should be."""

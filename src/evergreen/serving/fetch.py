@@ -3,12 +3,13 @@
 The server itself never loads MLflow, which would cost it 150 MB and seconds in which nothing is answered.
 """
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
@@ -18,8 +19,13 @@ from evergreen.registry.versions import Registry
 from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
 from evergreen.settings import Settings
 from evergreen.store.canary import Canaries
+from evergreen.store.ledger import Ledger
+
+log = logging.getLogger("evergreen.follow")
 
 _FAILED = 3
+# Workers of one server notice the same change within a poll of each other.
+_JUST_NOW = timedelta(seconds=20)
 _TIMEOUT_SECONDS = 300.0
 
 
@@ -33,14 +39,43 @@ def fetch_apart(model: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         raise EvergreenError(lines[-1] if lines else f"{model}: fetching ended with exit code {done.returncode}")
+    _pass_on(model, done.stderr)
 
 
-def fetch(model: str, settings: Settings, now: datetime) -> Lineup:
+def _pass_on(model: str, said: str) -> None:
+    """Log what we said of the model ourselves, without what MLflow says beside it."""
+    for line in said.splitlines():
+        if line.startswith(f"{model}: "):
+            log.warning("follow      %s", line)
+
+
+def fetch(model: str, settings: Settings, now: datetime, just_now: timedelta = timedelta(0)) -> Lineup:
     """Finish what an interrupted promotion left, and bring the champion, and who is on trial, into the cache.
+
+    One process at a time; a note of the present reign and trial that another one made within `just_now` is taken as is.
 
     Raises UserError where there is no champion, IntegrityError where its artifact is not the one that the ledger
     promoted, and UnavailableError where registry or store do not answer: the cache stays as it was then.
     """
+    cache = Cache(settings.home, model)
+    with cache.turn():
+        return _noted(cache, settings, now - just_now) or _ask(model, cache, settings, now)
+
+
+def _noted(cache: Cache, settings: Settings, since: datetime) -> Lineup | None:
+    """What somebody noted after `since`, if it is whole and still so."""
+    noted = cache.lineup()
+    if noted is None or noted.checked_at <= since:
+        return None
+    kept = [noted.champion, *([noted.challenger] if noted.challenger else [])]
+    trials = Canaries(settings.store_url).open(cache.model)
+    held = noted.challenger.decision if noted.challenger else None
+    is_so = Ledger(settings.store_url).fence(cache.model) == noted.fence
+    is_so = is_so and (trials[-1].decision_id if trials else None) == held
+    return noted if is_so and all(cache.version_folder(each.digest).exists() for each in kept) else None
+
+
+def _ask(model: str, cache: Cache, settings: Settings, now: datetime) -> Lineup:
     from evergreen.stages.open import connect, registry_of
     from evergreen.stages.scorer import find_champion
     from evergreen.store.reconcile import reconcile
@@ -51,12 +86,10 @@ def fetch(model: str, settings: Settings, now: datetime) -> Lineup:
     # Asked before the champion: whoever is promoted in between is noticed at the next look.
     fence = ledger.fence(model)
     champion = find_champion(model, model, settings)
-    cache = Cache(settings.home, model)
-    with cache.turn():
-        challenger = _bring_challenger(champion, registry, cache, settings)
-        lineup = Lineup(_bring(champion, cache, settings), fence, now, challenger)
-        cache.note(lineup)
-        cache.clear(lineup)
+    challenger = _bring_challenger(champion, registry, cache, settings)
+    lineup = Lineup(_bring(champion, cache, settings), fence, now, challenger)
+    cache.note(lineup)
+    cache.clear(lineup)
     return lineup
 
 
@@ -99,7 +132,7 @@ def _bring_challenger(champion: Champion, registry: Registry, cache: Cache, sett
 
 def _main(model: str) -> int:
     try:
-        fetch(model, Settings.from_environment(os.environ), datetime.now(UTC))
+        fetch(model, Settings.from_environment(os.environ), datetime.now(UTC), _JUST_NOW)
     except EvergreenError as error:
         print(" ".join(str(error).splitlines()), file=sys.stderr)
         return _FAILED

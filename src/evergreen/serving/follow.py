@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -66,23 +67,29 @@ class Follower:
     _challenger: ServedModel | None = None
     _asked: tuple[int, int | None] | None = None  # reign and trial at the last look into the registry
     _next: datetime | None = None
+    _failures: int = 0
 
     def start(self) -> None:
-        """Serve what the cache holds, or else fetch it. Raises EvergreenError where nothing can be served."""
+        """Serve who reigns: from the cache, or else fetched. Where fetching fails, what the cache holds serves, and
+        `state` says so. Raises EvergreenError where nothing can be served.
+        """
         if self.resume():
             return
-        self._refresh(self.clock())
-        lineup = self._cache.lineup()
-        if lineup is None or not self._serving:
-            raise EvergreenError(self.state.problem or f"{self.model}: there is nothing to serve")
-        self._asked = _token(lineup)
-
-    def resume(self) -> bool:
-        """Serve what the cache holds, without asking anybody; False where it holds nothing that can be served."""
+        why = self._fetch()
         lineup = self._cache.lineup()
         if lineup is None or not self._take(lineup):
+            raise EvergreenError(why or self.state.problem or f"{self.model}: there is nothing to serve")
+        self._asked, self._next = _token(lineup), self.clock() + (_TRY_AGAIN if why else _LOOK_AGAIN)
+        if why:
+            self.state = replace(self.state, problem=why)
+
+    def resume(self) -> bool:
+        """Serve what the cache holds, without asking the registry; False where it holds nothing that can be served, and
+        where the store says that somebody else reigns by now.
+        """
+        lineup = self._cache.lineup()
+        if lineup is None or self._is_over(lineup) or not self._take(lineup):
             return False
-        # What changed while nobody was serving is seen by the first look.
         self._asked, self._next = _token(lineup), self.clock() + _LOOK_AGAIN
         return True
 
@@ -111,14 +118,31 @@ class Follower:
             self._dismiss()
         if asked == self._asked and self._next is not None and now < self._next:
             return False
+        if asked != self._asked:
+            self._failures = 0
         self._asked = asked
         return self._refresh(now)
 
     def _ask_store(self) -> tuple[int, int | None]:
         """The number of the reign, and the decision whose trial runs, if one does."""
-        url = self.settings.store_url
-        trials = Canaries(url).open(self.model)
-        return Ledger(url).fence(self.model), trials[-1].decision_id if trials else None
+        trials = self._trials.open(self.model)
+        return self._ledger.fence(self.model), trials[-1].decision_id if trials else None
+
+    def _is_over(self, lineup: Lineup) -> bool:
+        """True where another reign has begun; False also where the store does not say."""
+        try:
+            return self._ledger.fence(self.model) != lineup.fence
+        except EvergreenError as error:
+            log.warning("follow      %s: %s; the cache is served", self.model, error)
+            return False
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.settings.store_url)
+
+    @cached_property
+    def _trials(self) -> Canaries:
+        return Canaries(self.settings.store_url)
 
     @property
     def _cache(self) -> Cache:
@@ -126,17 +150,26 @@ class Follower:
 
     def _refresh(self, now: datetime) -> bool:
         before, self._next = self._serving, now + _TRY_AGAIN
+        if self._fetch():
+            return False
+        lineup = self._cache.lineup()
+        if lineup is None or not self._take(lineup):
+            # What failed is rarely better in a moment: asked at ever longer intervals, until something changes.
+            self._next = now + min(_LOOK_AGAIN, _TRY_AGAIN * 2**self._failures)
+            self._failures += 1
+            return False
+        self._next, self._failures = now + _LOOK_AGAIN, 0
+        return self._serving != before
+
+    def _fetch(self) -> str:
+        """Fill the cache; why that failed, empty where it did not."""
         try:
             self.fetch(self.model)
         except EvergreenError as error:
             log.warning("follow      %s: %s", self.model, error)
             self.state = replace(self.state, problem=str(error))
-            return False
-        lineup = self._cache.lineup()
-        if lineup is None or not self._take(lineup):
-            return False
-        self._next = now + _LOOK_AGAIN
-        return self._serving != before
+            return str(error) or type(error).__name__
+        return ""
 
     def _take(self, lineup: Lineup) -> bool:
         """Let the line-up serve; False where its champion fails, and whoever served goes on."""
@@ -172,7 +205,7 @@ class Follower:
             self._challenger = None
 
     def _load(self, kept: Kept) -> ServedModel | None:
-        """A version, ready; None where it fails. Its files are fetched anew before it is tried again."""
+        """A version, ready; None where it fails. Files that are damaged are fetched anew before it is tried again."""
         try:
             return self.load(self._cache.version_folder(kept.digest), kept)
         except EvergreenError as error:
@@ -180,7 +213,8 @@ class Follower:
         except Exception as error:
             log.exception("swap        version %d of %s", kept.version, self.model)
             why = f"{type(error).__name__}: {error}"
-        self._cache.forget(kept.digest)
+        if self._cache.is_damaged(kept.digest):
+            self._cache.forget(kept.digest)
         problem = f"version {kept.version} stays out: {why}"
         log.error("swap        %s: %s", self.model, problem)
         self.state = replace(self.state, problem=problem, refused=kept.version)
