@@ -142,7 +142,7 @@ def test_a_verdict_says_in_words_what_it_rests_on():
     assert reasons[0].startswith("20 of 40 requests failed, with the champion 1 of 1,000 requests failed: +")
     assert reasons[0].endswith("(must be ≤ 0.01)")
     late = judge_canary(seen(counted(), counted()), RULES, NOW + RULES.within)
-    assert explain(late, 7, RULES)[0] == "the canary of decision 7 came to no verdict within 7d"
+    assert explain(late, 7, RULES)[0] == "the canary of decision 7 came to no verdict within 5d"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A canary is written in a few words, says what stops it, and leaves other models as they were."""
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
@@ -17,6 +19,12 @@ def test_the_mode_alone_is_a_complete_canary():
     rules = spec(mode="canary").promotion.trial
     assert (rules.kind, rules.share, rules.conditions) == ("split", 0.1, 2)
     assert rules == spec(mode="canary", canary={"share": 0.1}).promotion.trial
+
+
+def test_a_trial_is_over_before_the_next_run_of_the_usual_schedule():
+    known = spec(mode="canary")
+    assert known.schedule.cron == "0 6 * * 1"
+    assert known.promotion.trial.within < timedelta(days=7)
 
 
 @pytest.mark.parametrize("mode", ["automatic", "approval"])

@@ -3,7 +3,9 @@
 import logging
 import shutil
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +14,10 @@ from evergreen.gate.decision import DecisionKind
 from evergreen.registry.complete import find_damage
 from evergreen.registry.model import load
 from evergreen.registry.tracking import Tracking
+from evergreen.spec.canary import CanaryRules
 from evergreen.stages.open import tracking_of
 from evergreen.stages.rollback import Target, rollback
-from evergreen.stages.twin import find_loss
+from evergreen.stages.twin import find_loss, known_answer
 from evergreen.training import key
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -91,6 +94,18 @@ def test_a_twin_is_not_complete_without_its_files_as_they_were_and_its_run(held,
     assert loss(held) == ""
     fault(held, 2)
     assert loss(held).startswith(f"version 2 is of the same training, and is passed over: it {said}")
+
+
+def test_a_twin_that_is_tried_waits_for_no_person(held):
+    entry = held.ledger.entries(held.model)[0]
+    champion = held.registry.champion(held.model)
+    run = SimpleNamespace(spec=SimpleNamespace(digest=entry.spec_digest), champion=champion)
+    asked = known_answer(entry, run, held.ledger)
+    assert asked.endswith(f"decision {entry.id} waits for a person; evergreen approve {entry.id}")
+    again = replace(entry, id=None, training_key="another")
+    tried = held.ledger.record(again, CanaryRules())
+    said = known_answer(tried, run, held.ledger)
+    assert said.endswith(f"decision {tried.id} is tried on real requests; evergreen canary tiny")
 
 
 @each([FAULTS[0], FAULTS[-1]])

@@ -52,7 +52,7 @@ def test_only_a_held_challenger_waits_for_an_answer(ledger, held):
         ({"kind": DecisionKind.HOLD, **UNTRAINED}, True),  # its data broke the rules
         ({"kind": DecisionKind.PROMOTE, "cause": Cause.ROLLBACK, "training_key": None}, True),
         ({"kind": DecisionKind.REJECT, "model": "demand"}, True),
-        ({"kind": DecisionKind.REJECT}, False),
+        ({"kind": DecisionKind.REJECT}, True),  # it takes nobody's place
         ({"kind": DecisionKind.PROMOTE}, False),
         ({"kind": DecisionKind.HOLD, "mlflow_run": None}, False),
         ({"kind": DecisionKind.REJECT, "resolves": 1, "training_key": None}, False),

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from evergreen.address import with_driver
 from evergreen.evaluation.totals import Losses, Totals
 from evergreen.gate.decision import DecisionKind, Reason
+from evergreen.notify.words import text
 from evergreen.spec.canary import CanaryQuality, CanaryRules
 from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.facts import FactKind
 from evergreen.store.outbox import Outbox
+from evergreen.store.protected import protected
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -98,6 +100,27 @@ def test_a_promotion_that_is_withdrawn_ends_its_trial_so(ledger, held):
     written = ledger.record(answer(held, DecisionKind.PROMOTE, Cause.CANARY))
     ledger.withdraw(written, "pinned", NOW)
     assert canaries(ledger).find(held.id).outcome is Ended.WITHDRAWN
+
+
+def test_a_newer_training_that_is_rejected_lets_a_trial_go_on(ledger, held):
+    ledger.record(replace(held, id=None, kind=DecisionKind.REJECT, training_key="k3", version=None))
+    assert [trial.decision_id for trial in canaries(ledger).open()] == [held.id]
+    assert ledger.record(answer(held, DecisionKind.PROMOTE, Cause.CANARY)).resolves == held.id
+
+
+def test_people_are_told_of_a_trial_that_is_overtaken(ledger, held):
+    newer = ledger.record(replace(held, id=None, training_key="k3", version=3), RULES)
+    fact = Outbox(ledger.url).known(f"canary:{held.id}")
+    assert (fact.kind, fact.payload["cause"]) == (FactKind.REJECTED, "overtaken")
+    assert fact.payload["reasons"] == [f"decision {newer.id} knew newer data"]
+    assert text(fact).title.startswith("churn: the canary of a new model ended without a verdict, as a newer one")
+    assert Outbox(ledger.url).known(f"canary:{newer.id}") is None
+
+
+def test_what_is_tried_is_protected_as_such_and_then_as_a_question_to_a_person(ledger, held):
+    assert protected(ledger, "churn")[2] == f"decision {held.id} tries it on real requests"
+    canaries(ledger).end(canaries(ledger).find(held.id), Ended.TIMED_OUT, "no verdict", NOW)
+    assert protected(ledger, "churn")[2] == f"decision {held.id} holds it until a person has answered"
 
 
 def test_newer_data_or_another_champion_end_a_trial(ledger, held):

@@ -37,11 +37,14 @@ def _rejected(fact: Fact) -> Words:
         "approval": f"{by} rejected a new model",
         "timeout": "a new model was rejected, as nobody answered in time",
         "canary": "a new model was rejected, as it did not stand its canary",
+        "overtaken": "the canary of a new model ended without a verdict, as a newer one takes its place",
     }
     if any("canary" in str(reason) for reason in fact.payload.get("reasons") or ()):
         who["timeout"] = "a new model was rejected, as its canary came to no verdict in time"
     stays = _stays(fact)
     todo = "" if cause == "approval" else f"Which checks failed: evergreen history {_spec(fact)}"
+    if cause == "overtaken":
+        todo = "Where this happens again and again, promotion.canary.within is too long for the schedule."
     return f"{who.get(str(cause), 'a new model was rejected')}; {stays}", [*_why(fact), _origin(fact), todo]
 
 

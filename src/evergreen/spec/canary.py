@@ -41,7 +41,11 @@ class CanaryRules(Part):
     )
     share: float = Field(0.1, gt=0, le=1, description="Share of requests that the challenger answers, or is shown.")
     at_least: int = Field(1000, ge=100, description="Requests of either side before there is a promotion.")
-    within: Duration = Field(timedelta(days=7), gt=timedelta(0), description="The trial ends after this long.")
+    within: Duration = Field(
+        timedelta(days=5),
+        gt=timedelta(0),
+        description="The trial ends after this long; below the time between runs, as the next challenger ends it, too.",
+    )
     on_timeout: Literal["reject", "hold"] = Field(
         "reject", description="What becomes of a challenger without a verdict by then: rejected, or left to a person."
     )

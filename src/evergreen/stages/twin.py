@@ -9,6 +9,7 @@ from evergreen.registry.tracking import Tracking
 from evergreen.registry.versions import Registry
 from evergreen.stages.reigns import read_reigns, rolled_back
 from evergreen.stages.run import Run, reached
+from evergreen.store.canary import Canaries
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.pruned import PrunedLog
@@ -105,4 +106,7 @@ def _held(entry: LedgerEntry, ledger: Ledger) -> str | None:
     stale = entry.cause is Cause.RECONCILE or entry.fence not in (None, ledger.fence(entry.model))
     if stale or entry.id not in [e.id for e in ledger.pending(entry.model)]:
         return None
-    return f"{_SAME} were decided on before: decision {entry.id} waits for a person; evergreen approve {entry.id}"
+    known = f"{_SAME} were decided on before: decision {entry.id}"
+    if entry.id in [trial.decision_id for trial in Canaries(ledger.url).open(entry.model)]:
+        return f"{known} is tried on real requests; evergreen canary {entry.model}"
+    return f"{known} waits for a person; evergreen approve {entry.id}"

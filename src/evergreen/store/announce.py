@@ -1,5 +1,6 @@
 """Which fact a decision is to people: told when it is written, or when it takes effect."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,12 @@ def fact_of_crown(entry: LedgerEntry, at: datetime) -> Fact:
     somebody's hand; `at` is when it took effect.
     """
     return _fact(entry, _WHEN_CROWNED.get(entry.cause, FactKind.PROMOTED), at)
+
+
+def fact_of_trial(held: LedgerEntry, outcome: str, why: str, at: datetime) -> Fact:
+    """REJECTED, for a held challenger whose trial ended in an outcome without any decision on it."""
+    fact = _fact(replace(held, reasons=(why,)), FactKind.REJECTED, at)
+    return replace(fact, key=f"canary:{held.id}", payload={**fact.payload, "cause": outcome})
 
 
 def _fact(entry: LedgerEntry, kind: FactKind, at: datetime) -> Fact:

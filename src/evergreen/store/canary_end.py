@@ -7,9 +7,12 @@ import sqlalchemy as sa
 
 from evergreen.gate.decision import DecisionKind
 from evergreen.spec.canary import CanaryRules
+from evergreen.store.announce import fact_of_trial
 from evergreen.store.chain import append, hold_end
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.fates import knows_newer, unfinished
+from evergreen.store.outbox import put_fact
+from evergreen.store.rows import to_entry
 from evergreen.store.tables import canaries, champions, decisions
 
 
@@ -33,7 +36,10 @@ def begin(connection: sa.Connection, entry: LedgerEntry, rules: CanaryRules) -> 
 
 
 def close(connection: sa.Connection, model: str, now: datetime) -> None:
-    """End every trial of a model that the ledger says is over. The connection has begun to write."""
+    """End every trial of a model that the ledger says is over. The connection has begun to write.
+
+    People are told of one that was overtaken: nothing else says that what they were told is tried is tried no more.
+    """
     running = _running(connection, model)
     if not running:
         return
@@ -41,6 +47,8 @@ def close(connection: sa.Connection, model: str, now: datetime) -> None:
     for row in running:
         if found := _end_of(connection, row):
             append_end(connection, row["id"], model, *found, now)
+            if found[0] is Ended.OVERTAKEN:
+                put_fact(connection, fact_of_trial(to_entry(row), *found, now))
 
 
 def append_end(

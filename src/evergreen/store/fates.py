@@ -7,9 +7,13 @@ from evergreen.store.tables import champions, decisions
 
 
 def knows_newer(decided: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Decisions on a training of their own; an answer to an older question knows no newer data."""
+    """Decisions that put a training of their own in the place of an older one.
+
+    An answer to an older question knows no newer data, and a training that was rejected takes nobody's place.
+    """
     c = decided.c
-    return c.training_key.is_not(None) & (c.kind != DecisionKind.SKIP.value) & c.resolves.is_(None)
+    settled = (DecisionKind.SKIP.value, DecisionKind.REJECT.value)
+    return c.training_key.is_not(None) & c.kind.not_in(settled) & c.resolves.is_(None)
 
 
 def unfinished(model: str) -> sa.ColumnElement[bool]:

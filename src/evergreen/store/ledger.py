@@ -89,7 +89,7 @@ class Ledger:
     def pending(self, model: str | None = None) -> tuple[LedgerEntry, ...]:
         """HOLD decisions that a person can still answer, oldest first; of all models where none is named.
 
-        They have a trained challenger, nothing answered them, and no later training of the model was decided on.
+        They have a trained challenger, nothing answered them, and no later training was held or promoted.
         """
         c, after, answer = decisions.c, decisions.alias("after"), decisions.alias("answer")
         challenged = (c.kind == DecisionKind.HOLD.value) & c.mlflow_run.is_not(None) & c.model_digest.is_not(None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from evergreen.errors import UserError
+from evergreen.store.canary import Canaries
 from evergreen.store.entry import Crown
 from evergreen.store.ledger import Ledger
 from evergreen.store.pins import Pins
@@ -49,6 +50,8 @@ def _awaited(ledger: Ledger, model: str) -> Iterator[tuple[int, str]]:
     for entry in ledger.unfinished(model):
         if entry.champion_after is not None:
             yield entry.champion_after, f"decision {entry.id} promotes it and has not taken effect"
+    tried = {trial.decision_id for trial in Canaries(ledger.url).open(model)}
     for entry in ledger.pending(model):
         if entry.version is not None:
-            yield entry.version, f"decision {entry.id} holds it until a person has answered"
+            held = "tries it on real requests" if entry.id in tried else "holds it until a person has answered"
+            yield entry.version, f"decision {entry.id} {held}"
