@@ -27,7 +27,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)  ## retrain the model `flights` twice on real data
 	$(BIN)/evergreen run flights --as-of 2013-03-04 --as-of 2013-06-03
 
-up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker; Ctrl-C stops it
+up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker, serving; Ctrl-C stops it
 	@$(BIN)/evergreen up
 
 down: $(STAMP)  ## stop what `make up` started
