@@ -19,7 +19,7 @@ from evergreen.serving.rows import rows_to_frame
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
-from tests.serving.application import COLUMNS, NOW, ROW, application, ask, connect, gather, served, trained
+from tests.serving.application import COLUMNS, NOW, ROW, application, ask, connect, failing, gather, served, trained
 
 
 @pytest.fixture(scope="module")
@@ -347,3 +347,17 @@ print([name for name in ("prefect", "mlflow", "evidently", "matplotlib", "duckdb
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_metrics_say_whose_requests_failed():
+    app = application(served(), served(model="second"))
+    for path in ("/models/second/predict", "/models/invented/predict", "/predict"):
+        ask(app, "POST", path, json={})
+    told = ask(app, "GET", "/metrics").text
+    assert 'evergreen_requests_total{model="second",route="predict",status="422"} 1.0' in told
+    assert "invented" not in told
+    assert 'evergreen_requests_total{model="",route="predict",status="404"} 2.0' in told
+    alone = application(failing(66.0))
+    ask(alone, "POST", "/predict", json=ROW | {"price": 66.0})
+    told = ask(alone, "GET", "/metrics").text
+    assert 'evergreen_requests_total{model="parcels",route="predict",status="500"} 1.0' in told

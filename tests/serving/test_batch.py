@@ -1,6 +1,7 @@
 """Rows that wait are joined, those of one version only, and nobody fails for somebody else."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.serving import batch
-from evergreen.serving.batch import Lane
+from evergreen.serving.batch import Lane, Lanes
 from evergreen.serving.handles import Answers, ServedModel
 from evergreen.serving.refused import Refused
 
@@ -109,6 +110,87 @@ def test_a_full_queue_refuses_and_recovers(anywhere):
     assert [(a.status, a.kind) for a in refused] == [(503, "busy")] * 2
     assert dict(refused[0].headers)[b"retry-after"] == b"1"
     assert lane.rows_waiting == 0
+
+
+class Slow(Echo):
+    """Takes a millisecond for a call and one for each row, by a clock of its own."""
+
+    now = 0.0
+
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+
+    def answer(self, rows):
+        Slow.now += 0.001 * (1 + len(rows))
+        self.threads.append((len(rows), threading.current_thread() is threading.main_thread()))
+        return super().answer(rows)
+
+
+def test_a_large_call_of_what_is_quick_alone_is_not_made_on_the_loop(monkeypatch):
+    monkeypatch.setattr(batch, "perf_counter", lambda: Slow.now)
+    monkeypatch.setattr(batch, "INLINE_SECONDS", 0.0025)
+    one = replace(model(), engine=Slow())
+
+    def ask(lane):
+        async def in_turn():
+            for count in (1, 1, 8, 1, 8):
+                await lane.answer(one, [(i,) for i in range(count)])
+
+        return [in_turn()]
+
+    work(ask)
+    assert one.engine.threads == [(1, True), (1, True), (8, False), (1, True), (8, False)]
+
+
+def test_the_loop_has_a_turn_between_two_calls():
+    one, seen = model(), []
+
+    def ask(lane):
+        async def look():
+            while len(one.engine.calls) < 5:
+                seen.append(len(one.engine.calls))
+                await asyncio.sleep(0)
+
+        return [*(lane.answer(one, [(i,)]) for i in range(5)), look()]
+
+    work(ask, most_rows=1)
+    assert set(seen) >= {1, 2, 3, 4}
+
+
+def test_no_model_waits_in_the_queue_of_another(monkeypatch):
+    monkeypatch.setattr(batch, "INLINE_SECONDS", -1.0)
+    free, began = threading.Event(), threading.Event()
+
+    class Stuck(Echo):
+        def answer(self, rows):
+            began.set()
+            assert free.wait(20)
+            return super().answer(rows)
+
+    stuck, quick = replace(model(), model="stuck", engine=Stuck()), model()
+    executors = []
+
+    def lane():
+        executors.append(ThreadPoolExecutor(1))
+        return Lane(executors[-1], 8, 3, lambda *_: None)
+
+    async def run():
+        lanes = Lanes(lane)
+        waits = [asyncio.ensure_future(lanes.answer(stuck, [(0,), (1,)])) for _ in range(2)]
+        await asyncio.to_thread(began.wait, 20)
+        answers = await asyncio.wait_for(asyncio.gather(*(lanes.answer(quick, [(i,)]) for i in range(3))), 20)
+        waiting = lanes.rows_waiting
+        free.set()
+        return answers, waiting, await asyncio.gather(*waits, return_exceptions=True)
+
+    answers, waiting, (first, second) = asyncio.run(run())
+    for executor in executors:
+        executor.shutdown()
+    assert [answer.predictions for answer in answers] == [[0], [1], [2]]
+    assert quick.engine.calls == [[0, 1, 2]]
+    assert (waiting, first.predictions) == (2, [0, 1])
+    assert isinstance(second, Refused)
 
 
 def test_who_left_does_not_stop_the_others(anywhere):

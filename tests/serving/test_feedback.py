@@ -1,16 +1,20 @@
 """Labels find the predictions that they are about, over a real store: early, late, corrected, twice, unknown, wrong."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from evergreen.serving import feedback
 from evergreen.serving.capture import Capture, Limits
 from evergreen.serving.kept import Kept
+from evergreen.serving.limits import Limits as Bounds
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
-from tests.serving.application import NOW, ROW, application, ask, served
+from tests.serving.application import NOW, ROW, application, ask, connect, served
 
 DAY = timedelta(days=1)
 
@@ -87,6 +91,15 @@ def test_a_prediction_that_was_not_captured_stays_unknown(traffic):
     assert known(traffic) == {}
 
 
+def test_a_row_whose_name_is_never_kept_is_named_by_no_label(traffic):
+    app = application(replace(served(), keeps_rows=False), labels=traffic)
+    reply = tell(app, {"prediction_id": "a.0", "row_id": "card 4711", "label": "yes"})
+    assert reply.status_code == 422
+    (problem,) = reply.json()["error"]["problems"]
+    assert (problem["field"], "never kept" in problem["why"]) == ("row_id", True)
+    assert outcomes(tell(app, {"prediction_id": "a.0", "label": "yes"})) == ["unknown"]
+
+
 @pytest.mark.parametrize(
     ("label", "rule"),
     [
@@ -110,6 +123,55 @@ def test_a_label_is_one_of_the_classes(shop, traffic, label, rule):
 def test_the_label_of_a_regression_is_a_number(traffic, label, status):
     app = application(replace(served(), task="regression", classes=()), labels=traffic)
     assert tell(app, {"row_id": "p1", "label": label}).status_code == status
+
+
+class Shelf:
+    """Keeps labels once it may, and says in which thread it was asked."""
+
+    def __init__(self, free=True):
+        self.free = threading.Event()
+        if free:
+            self.free.set()
+
+    def write_feedback(self, feedback):
+        assert self.free.wait(20)
+        return ["new"] * len(feedback)
+
+
+@pytest.mark.parametrize(("count", "apart"), [(2, False), (3_000, True)])
+def test_many_labels_are_not_read_on_the_loop(monkeypatch, count, apart):
+    threads = []
+
+    def noted(body):
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return items(body)
+
+    items = feedback._items
+    monkeypatch.setattr(feedback, "_items", noted)
+    app = application(served(), labels=Shelf())
+    labels = [{"row_id": f"parcel {place}", "label": "yes"} for place in range(count)]
+    assert outcomes(tell(app, *labels)) == ["new"] * count
+    assert threads == [apart]
+    if apart:
+        assert tell(app, *labels, {"label": "yes"}).status_code == 422
+
+
+def test_labels_that_wait_for_the_store_have_a_bound():
+    shelf = Shelf(free=False)
+    app = application(served(), labels=shelf, limits=Bounds(batches=4))
+    said = ("POST", "/feedback", {"json": {"row_id": "p1", "label": "yes"}})
+
+    async def run():
+        async with connect(app) as client:
+            asked = [asyncio.ensure_future(client.post(said[1], **said[2])) for _ in range(6)]
+            # Those who are refused are told at once.
+            _, waiting = await asyncio.wait(asked, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+            shelf.free.set()
+            return [reply.status_code for reply in await asyncio.gather(*asked)], len(waiting)
+
+    statuses, waiting = asyncio.run(run())
+    assert sorted(statuses) == [200] * 4 + [503] * 2
+    assert waiting >= 4
 
 
 def test_a_store_that_is_down_keeps_no_label_and_says_so(tmp_path):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from evergreen.errors import UserError
+from evergreen.serving import keys as keys_module
 from evergreen.serving.keys import ENVIRONMENT, Keys, Scope, add_line, make_key, parse_keys
 from evergreen.serving.limits import Limits
 from evergreen.serving.rates import Rates
@@ -120,6 +121,33 @@ def test_keys_are_exchanged_without_a_restart(tmp_path):
     clock.now = 2.0
     assert keys.find(new_text.encode()) == new
     assert keys.find(old_text.encode()) is None
+
+
+def test_a_key_is_added_behind_a_line_that_has_no_end(tmp_path):
+    file, (_, old), (_, new), (_, last) = tmp_path / "keys", *(make_key(name, [Scope.PREDICT]) for name in "abc")
+    file.write_text(old.line)
+    add_line(file, new)
+    add_line(file, last)
+    assert parse_keys(file.read_text(), "keys") == (old, new, last)
+    assert file.read_text() == f"{old.line}\n{new.line}\n{last.line}\n"
+
+
+def test_a_change_while_the_keys_are_first_read_is_seen(tmp_path, monkeypatch):
+    file, clock = tmp_path / "keys", Clock()
+    (_, old), (text, new) = make_key("old", [Scope.PREDICT]), make_key("new", [Scope.PREDICT])
+    add_line(file, old)
+    read = keys_module._read
+
+    def changed_meanwhile(path):
+        found = read(path)
+        add_line(path, new)
+        return found
+
+    monkeypatch.setattr(keys_module, "_read", changed_meanwhile)
+    keys = Keys(file=file, clock=clock)
+    monkeypatch.undo()
+    clock.now = 2.0
+    assert keys.find(text.encode()) == new
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.unlink(), lambda file: file.write_text("shop everything 12")])

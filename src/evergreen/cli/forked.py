@@ -17,6 +17,7 @@ log = logging.getLogger("evergreen.serve")
 # A copy that dies is replaced, unless copies die as fast as they are made.
 _MOST_DEATHS = 10
 _WITHIN_SECONDS = 60.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_forked(count: int, work: Callable[[], None]) -> None:
@@ -25,7 +26,7 @@ def run_forked(count: int, work: Callable[[], None]) -> None:
     This process must have no threads yet. Raises EvergreenError where copies keep dying.
     """
     family = _Family(work)
-    stops = {number: signal.signal(number, family.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    stops = {number: signal.signal(number, family.stop) for number in _STOPS}
     try:
         for _ in range(count):
             family.fork()
@@ -50,15 +51,25 @@ class _Family:
                 os.kill(child, signal.SIGTERM)
 
     def fork(self) -> None:
-        """Make one more copy, which never returns from here."""
-        child = os.fork()
-        if child:
-            self._children.add(child)
-            return
+        """Make one more copy, which never returns from here; none where it was said to stop meanwhile."""
+        # A request to stop that comes now waits until the copy is known, as it is passed on to those that are.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            child = 0 if self._stopping else os.fork()
+            if child:
+                self._children.add(child)
+            elif not self._stopping:
+                self._live(before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _live(self, mask: set[int | signal.Signals]) -> None:
+        """What a copy does, from its first breath to its last."""
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _STOPS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._work()
             code = 0
         except BaseException:

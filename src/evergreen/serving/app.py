@@ -84,7 +84,14 @@ class Application:
             log_failure(request_id, route.name, error)
             reply = fail(request_id)
         await send_reply(send, reply, request_id)
-        self._tally.request(route.name, reply.model, reply.status, perf_counter() - began)
+        self._tally.request(route.name, reply.model or self._named(model), reply.status, perf_counter() - began)
+
+    def _named(self, name: str) -> str:
+        """The model that an address names, or the only one; empty for names that anybody may invent."""
+        names = self._desk.names
+        if not name:
+            return names[0] if len(names) == 1 else ""
+        return name if name in names else ""
 
     async def _reply(self, route: Route, model: str, request_id: str, scope: Scope, receive: Receive) -> Reply:
         headers = dict(scope["headers"])

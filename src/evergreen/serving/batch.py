@@ -35,12 +35,23 @@ class _Called(NamedTuple):
     seconds: float
 
 
+class _Pace(NamedTuple):
+    """The quickest call of an artifact, and the quickest row: a call costs something however few rows it has."""
+
+    call: float
+    row: float
+
+    def expect(self, rows: int) -> float:
+        """Seconds that a call of so many rows takes at least."""
+        return max(self.call, self.row * rows)
+
+
 class Lane:
     """A queue of validated rows before a model, all on one event loop.
 
     A call takes the requests that wait for the same version, up to `most_rows` rows. If it fails they are asked one by
-    one, so that only the guilty fails. Fast models are called on the event loop, slow ones in a thread of `executor`,
-    one call at a time either way.
+    one, so that only the guilty fails. Calls that should be short are made on the event loop, which has a turn between
+    two of them, others in a thread of `executor`, one call at a time either way.
     """
 
     def __init__(self, executor: Executor, most_rows: int, queue_rows: int, observe: Observer) -> None:
@@ -49,7 +60,7 @@ class Lane:
         self._waiting: deque[_Job] = deque()
         self._rows = 0
         self._working = False
-        self._seconds: dict[str, float] = {}
+        self._paces: dict[str, _Pace] = {}
 
     @property
     def rows_waiting(self) -> int:
@@ -71,14 +82,20 @@ class Lane:
         return await job.future
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
-            jobs = self._take()
-            if self._seconds.get(jobs[0].model.digest, 0.0) > INLINE_SECONDS:
-                called = loop.run_in_executor(self._executor, _call, jobs)
-                called.add_done_callback(partial(self._come_back, loop, jobs))
-                return
-            self._settle(jobs, _call(jobs))
-        self._working = False
+        if not self._waiting:
+            self._working = False
+            return
+        jobs = self._take()
+        if self._expect(jobs) > INLINE_SECONDS:
+            called = loop.run_in_executor(self._executor, _call, jobs)
+            called.add_done_callback(partial(self._come_back, loop, jobs))
+            return
+        self._settle(jobs, _call(jobs))
+        loop.call_soon(self._work, loop)
+
+    def _expect(self, jobs: list[_Job]) -> float:
+        pace = self._paces.get(jobs[0].model.digest)
+        return 0.0 if pace is None else pace.expect(sum(len(job.rows) for job in jobs))
 
     def _come_back(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job], called: "asyncio.Future[_Called]") -> None:
         self._settle(jobs, called.result())
@@ -96,7 +113,7 @@ class Lane:
     def _settle(self, jobs: list[_Job], called: "_Called") -> None:
         rows = sum(len(job.rows) for job in jobs)
         self._rows -= rows
-        self._remember(jobs[0].model.digest, called.seconds)
+        self._remember(jobs[0].model.digest, rows, called.seconds)
         self._observe(rows, len(jobs), called.seconds)
         for job, outcome in zip(jobs, called.outcomes, strict=True):
             if job.future.done():
@@ -106,13 +123,35 @@ class Lane:
             else:
                 job.future.set_result(outcome)
 
-    def _remember(self, digest: str, seconds: float) -> None:
+    def _remember(self, digest: str, rows: int, seconds: float) -> None:
         """How long the quicker calls of an artifact take: on a busy machine any call may take long."""
-        if len(self._seconds) > 16:
+        if len(self._paces) > 16:
             # Those of versions that do not come back.
-            self._seconds.clear()
-        before = self._seconds.get(digest)
-        self._seconds[digest] = seconds if before is None else min(seconds, before * 1.1)
+            self._paces.clear()
+        new, before = _Pace(seconds, seconds / max(rows, 1)), self._paces.get(digest)
+        if before is not None:
+            new = _Pace(min(new.call, before.call * 1.1), min(new.row, before.row * 1.1))
+        self._paces[digest] = new
+
+
+class Lanes:
+    """A lane for each model, which `make` makes: no model waits in another's queue, or for its thread."""
+
+    def __init__(self, make: Callable[[], Lane]) -> None:
+        self._make = make
+        self._lanes: dict[str, Lane] = {}
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows that are queued or being computed, of all models; for any thread."""
+        return sum(lane.rows_waiting for lane in list(self._lanes.values()))
+
+    async def answer(self, model: ServedModel, rows: Sequence[Row]) -> Answers:
+        """As `Lane.answer`, in the lane of the model, whichever version it is."""
+        lane = self._lanes.get(model.model)
+        if lane is None:
+            lane = self._lanes[model.model] = self._make()
+        return await lane.answer(model, rows)
 
 
 def _call(jobs: list[_Job]) -> _Called:

@@ -12,7 +12,8 @@ import msgspec
 from evergreen.errors import UnavailableError
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Column, Feedback, Problem
-from evergreen.serving.refused import Refused, invalid, malformed, not_kept
+from evergreen.serving.order import LARGE_BYTES
+from evergreen.serving.refused import Refused, busy, invalid, malformed, not_kept
 from evergreen.serving.values import Refusal, read_id, read_value
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
@@ -33,14 +34,16 @@ class Labels(Protocol):
         """Keep them all in one transaction; what became of each, in their order."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Listener:
-    """Answers /feedback. `executor` is where the store is waited for."""
+    """Answers /feedback. `executor` is where the store is waited for, by `most_waiting` requests at most."""
 
     desk: Desk
     labels: Labels | None
     executor: Executor
     clock: Callable[[], datetime]
+    most_waiting: int = 64
+    _waiting: int = 0
 
     async def listen(self, name: str, ask: Ask) -> Reply:
         """Keep one label or many, and answer once they are kept."""
@@ -48,16 +51,30 @@ class Listener:
             raise Refused(503, "no_store", "this server keeps no feedback")
         if content_type(ask.headers) != JSON:
             raise Refused(415, "content_type", "send application/json")
-        items, single = _items(ask.body)
-        feedback = self._read(name, items)
-        loop = asyncio.get_running_loop()
+        if self._waiting >= self.most_waiting:
+            raise busy("too many labels are waiting")
+        # Many labels are read where the store is waited for: here they would hold everybody up.
+        said = None if len(ask.body) >= LARGE_BYTES else self._parse(name, ask.body)
+        self._waiting += 1
         try:
-            outcomes = await loop.run_in_executor(self.executor, self.labels.write_feedback, feedback)
+            return await asyncio.get_running_loop().run_in_executor(
+                self.executor, self._keep, self.labels, name, ask, said
+            )
         except UnavailableError as error:
             raise not_kept("the label") from error
+        finally:
+            self._waiting -= 1
+
+    def _keep(self, labels: Labels, name: str, ask: Ask, said: tuple[list[Feedback], bool] | None) -> Reply:
+        feedback, single = self._parse(name, ask.body) if said is None else said
+        outcomes = labels.write_feedback(feedback)
         told = [_told(each, str(outcome)) for each, outcome in zip(feedback, outcomes, strict=True)]
-        said = told[0] if single else {"feedback": told}
-        return Reply(msgspec.json.encode({"request_id": ask.id, **said}), model=feedback[0].model)
+        shown = told[0] if single else {"feedback": told}
+        return Reply(msgspec.json.encode({"request_id": ask.id, **shown}), model=feedback[0].model)
+
+    def _parse(self, name: str, body: bytes) -> tuple[list[Feedback], bool]:
+        items, single = _items(body)
+        return self._read(name, items), single
 
     def _read(self, name: str, items: Sequence[Any]) -> list[Feedback]:
         now, read, problems = self.clock(), [], []
@@ -98,6 +115,7 @@ class _Item:
         ]
         if not problems and ids == [None, None]:
             problems = [self._problem("missing", "or row_id has to say what the label is about", "prediction_id")]
+        problems += self._row(ids[1], task)
         problems += self._extra(item.get("extra"))
         if problems:
             return problems
@@ -145,6 +163,13 @@ class _Item:
         if moment is None:
             return self._problem("type", "is no moment with a time zone, such as 2026-01-31T12:00:00Z", "at")
         return self._problem("max", "is in the future", "at") if moment > self.now + _AHEAD else moment
+
+    def _row(self, row_id: Any, task: tuple[str, str] | Problem) -> list[Problem]:
+        """The name of a row is not kept by this way either where capture leaves it out."""
+        served = None if isinstance(task, Problem) else self.desk.get(task[0])
+        if row_id is None or served is None or served.keeps_rows:
+            return []
+        return [self._problem("row_id", "is never kept for this model; name the prediction_id alone", "row_id")]
 
     def _extra(self, value: Any) -> list[Problem]:
         if value is None or (isinstance(value, dict) and len(msgspec.json.encode(value)) <= _LONGEST_EXTRA):

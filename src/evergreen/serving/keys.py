@@ -55,8 +55,12 @@ def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
 def add_line(file: Path, key: Key) -> None:
     """Add a key to a file that only its owner may read. Raises UserError where that cannot be written."""
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as opened:
-            opened.write(f"{key.line}\n")
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab+") as opened:
+            # The last line of an editor may have no end, and would take this one for its own.
+            end = opened.seek(0, os.SEEK_END)
+            opened.seek(max(0, end - 1))
+            start = "" if opened.read() in (b"", b"\n") else "\n"
+            opened.write(f"{start}{key.line}\n".encode())
     except OSError as error:
         raise UserError(f"{file}: the key cannot be added ({error.strerror})") from None
 
@@ -88,7 +92,9 @@ class Keys:
         self._known, self._stamp, self._looked = self._fixed, (0, 0), clock()
         self.trouble = ""
         if file is not None:
-            self._known, self._stamp = (*self._fixed, *_read(file)), _stamp(file)
+            # First the stamp: what changes while the file is read is then seen at the next look.
+            self._stamp = _stamp(file)
+            self._known = (*self._fixed, *_read(file))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], file: Path | None = None) -> "Keys":

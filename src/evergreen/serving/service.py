@@ -8,7 +8,7 @@ from datetime import datetime
 
 from evergreen.serving.app import Application, Route
 from evergreen.serving.asked_seldom import build_pages
-from evergreen.serving.batch import Lane
+from evergreen.serving.batch import Lane, Lanes
 from evergreen.serving.body import Reader
 from evergreen.serving.capture import Capture
 from evergreen.serving.contest import Contest
@@ -70,13 +70,24 @@ def _contest(outside: Outside, tally: Tally) -> Contest:
 def _stove(outside: Outside, tally: Tally, name: str) -> Stove:
     limits = outside.limits
     # Slow models and large requests do not wait for each other.
-    calls, batches = (ThreadPoolExecutor(1, f"{name}-{what}") for what in ("calls", "batches"))
-    return Stove(Lane(calls, limits.call_rows, limits.queue_rows, tally.call), batches, limits, outside.clock)
+    batches = ThreadPoolExecutor(1, f"{name}-batches")
+
+    def lane() -> Lane:
+        calls = ThreadPoolExecutor(1, f"{name}-calls")
+        return Lane(calls, limits.call_rows, limits.queue_rows, tally.call)
+
+    return Stove(Lanes(lane), batches, limits, outside.clock)
 
 
 def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
     predictor = Predictor(kitchen)
-    listener = Listener(outside.desk, outside.labels, ThreadPoolExecutor(2, "evergreen-feedback"), outside.clock)
+    listener = Listener(
+        outside.desk,
+        outside.labels,
+        ThreadPoolExecutor(2, "evergreen-feedback"),
+        outside.clock,
+        outside.limits.batches,
+    )
     routes = (
         Route("predict", Scope.PREDICT, predictor.predict),
         Route("invocations", Scope.PREDICT, predictor.invoke),
@@ -85,7 +96,7 @@ def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
     return {route.name: route for route in routes}
 
 
-def _gauges(outside: Outside, lanes: Sequence[Lane], reader: Reader) -> list[Gauge]:
+def _gauges(outside: Outside, lanes: Sequence[Lanes], reader: Reader) -> list[Gauge]:
     gauges: list[Gauge] = [
         (
             "rows_waiting",

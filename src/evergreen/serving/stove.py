@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import TypeVar
 
-from evergreen.serving.batch import Lane
+from evergreen.serving.batch import Lanes
 from evergreen.serving.limits import Limits
 from evergreen.serving.order import Made, Order
 from evergreen.serving.reader import Rows
@@ -16,9 +16,9 @@ _Result = TypeVar("_Result")
 
 
 class Stove:
-    """A lane for few rows, and `batches`, which runs large requests one after another."""
+    """Lanes for few rows, one for each model, and `batches`, which runs large requests one after another."""
 
-    def __init__(self, lane: Lane, batches: Executor, limits: Limits, clock: Callable[[], datetime]) -> None:
+    def __init__(self, lane: Lanes, batches: Executor, limits: Limits, clock: Callable[[], datetime]) -> None:
         self.lane, self._batches, self._limits, self._clock = lane, batches, limits, clock
         self._waiting = 0
 
