@@ -180,6 +180,20 @@ def test_a_rollback_to_what_was_pruned_meanwhile_is_withdrawn_and_blocks_nobody(
     assert len(two.ledger.entries(two.model)) == 4, "it is withdrawn once"
 
 
+def test_a_rollback_whose_target_is_pruned_meanwhile_says_so(two, monkeypatch):
+    def prune(*arguments):
+        note_pruned(two, 1)
+        return stage_entry(*arguments)
+
+    stage_entry = stage._entry
+    monkeypatch.setattr(stage, "_entry", prune)
+    with pytest.raises(StaleChampion, match="the rollback is withdrawn: version 1 of tiny was pruned on 2036-05-02"):
+        go_back(two, Target(pin=True))
+    assert two.champion() == 2
+    assert Pins(two.settings.store_url).pinned(two.model) is None
+    assert two.ledger.entries(two.model)[0].cause is Cause.RECONCILE
+
+
 def test_the_one_before_is_before_the_champion_that_the_person_saw(crowned, second_moment):
     def die(name):
         if name == "promote":

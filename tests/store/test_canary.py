@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from evergreen.address import with_driver
+from evergreen.errors import IntegrityError
 from evergreen.evaluation.totals import Losses, Totals
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.notify.words import text
@@ -15,6 +16,7 @@ from evergreen.store.canary import Canaries, CanaryState
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.facts import FactKind
+from evergreen.store.ledger import AlreadyDecided
 from evergreen.store.outbox import Outbox
 from evergreen.store.protected import protected
 
@@ -81,6 +83,7 @@ def test_the_newest_totals_of_each_process_are_added_up(ledger, held):
         (DecisionKind.REJECT, Cause.TIMEOUT, Ended.TIMED_OUT),
         (DecisionKind.REJECT, Cause.APPROVAL, Ended.ANSWERED),
         (DecisionKind.PROMOTE, Cause.APPROVAL, Ended.ANSWERED),
+        (DecisionKind.PROMOTE, Cause.ADOPTION, Ended.ANSWERED),
         (DecisionKind.PROMOTE, Cause.CANARY, Ended.PROMOTED),
     ],
 )
@@ -123,12 +126,47 @@ def test_what_is_tried_is_protected_as_such_and_then_as_a_question_to_a_person(l
     assert protected(ledger, "churn")[2] == f"decision {held.id} holds it until a person has answered"
 
 
+def test_ended_trials_with_rules_of_another_evergreen_keep_nobody_from_those_that_run(ledger, held):
+    newer = ledger.record(replace(held, id=None, training_key="k3", version=3), RULES)
+    forge(ledger, f"UPDATE canaries SET rules = '{{\"patience\": 3}}' WHERE decision_id = {held.id}")
+    assert [trial.decision_id for trial in canaries(ledger).open()] == [newer.id]
+    assert canaries(ledger).find(newer.id).decision_id == newer.id
+    assert canaries(ledger).watched(NOW, "churn") == ()
+    with pytest.raises(IntegrityError, match=rf"canary of decision {held.id} \(churn\) are none .*\(patience\)"):
+        canaries(ledger).history()
+
+
+@pytest.mark.parametrize(
+    ("forgery", "found"),
+    [
+        ("UPDATE canaries SET decision_id = 1 WHERE event = 'began'", "says that decision 1 began a trial, which was"),
+        ("UPDATE canaries SET model = 'demand' WHERE event = 'began'", "says that decision 2 began a trial, which was"),
+        ("UPDATE canaries SET outcome = 'promoted'", "canary of decision 2 promoted, but no answer to it took effect"),
+        ("UPDATE canaries SET decision_id = 1 WHERE event = 'ended'", "ends a trial of decision 1 that never began"),
+    ],
+)
+def test_a_trial_that_makes_no_sense_is_found(ledger, held, forgery, found):
+    canaries(ledger).end(canaries(ledger).find(held.id), Ended.TIMED_OUT, "no verdict", NOW)
+    assert ledger.verify() == ()
+    forge(ledger, forgery)
+    assert [found in problem for problem in ledger.verify()].count(True) == 1
+
+
 def test_newer_data_or_another_champion_end_a_trial(ledger, held):
     newer = ledger.record(replace(held, id=None, training_key="k3", version=3), RULES)
     assert canaries(ledger).find(held.id).outcome is Ended.OVERTAKEN
     back = replace(FIRST, cause=Cause.ROLLBACK, training_key=None)
     ledger.crown(ledger.record(back).id, "churn", 1, NOW)
     assert canaries(ledger).find(newer.id).outcome is Ended.WITHDRAWN
+
+
+@pytest.mark.parametrize("kind", [DecisionKind.PROMOTE, DecisionKind.REJECT])
+def test_who_answers_a_trial_after_newer_data_were_decided_on_is_refused(ledger, held, kind):
+    newer = ledger.record(replace(held, id=None, training_key="k3", version=3))
+    with pytest.raises(AlreadyDecided, match=f"decision {held.id} was overtaken by decision {newer.id}"):
+        ledger.record(answer(held, kind, Cause.CANARY))
+    assert ledger.entries("churn")[0] == newer
+    ledger.record(answer(newer, kind, Cause.APPROVAL))
 
 
 def test_a_run_that_trained_nothing_ends_no_trial(ledger, held):
@@ -165,3 +203,16 @@ def execute(ledger, statement):
     engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.execute(sa.text(statement))
+
+
+def forge(ledger, statement):
+    """Run a statement as the owner of the tables, to whom triggers are no obstacle."""
+    engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            names = connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
+            before = [f"DROP TRIGGER {name}" for name in names]
+        else:
+            before = ["SET session_replication_role = replica"]
+        for step in (*before, statement):
+            connection.exec_driver_sql(step)

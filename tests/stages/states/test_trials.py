@@ -37,7 +37,7 @@ def outcomes(machine):
 
 def test_no_sequence_of_events_with_trials_leads_where_the_ledger_cannot_follow(template):
     bounds = settings(
-        max_examples=4,
+        max_examples=8,
         stateful_step_count=15,
         deadline=None,
         suppress_health_check=list(HealthCheck),
