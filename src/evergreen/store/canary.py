@@ -6,7 +6,9 @@ from enum import StrEnum
 from functools import cached_property
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
+from evergreen.errors import IntegrityError
 from evergreen.evaluation.totals import Totals
 from evergreen.gate.canary import Arm, Observed, Side
 from evergreen.spec.canary import CanaryRules
@@ -18,6 +20,19 @@ from evergreen.store.facts import Fact
 from evergreen.store.outbox import put_fact
 from evergreen.store.rows import to_entry
 from evergreen.store.tables import canaries, canary_totals, champions, decisions
+
+_BEGUN, _ENDED, _ANSWER = canaries.alias("begun"), canaries.alias("ended"), decisions.alias("answer")
+_TRIALS = (
+    sa.select(
+        *(_BEGUN.c.decision_id, _BEGUN.c.model, _BEGUN.c.rules, _BEGUN.c.at.label("since")),
+        *(decisions.c.champion_before, decisions.c.version, decisions.c.model_digest, _ANSWER.c.id.label("answer")),
+        *(_ENDED.c.outcome, _ENDED.c.why, _ENDED.c.at.label("until")),
+    )
+    .join(decisions, decisions.c.id == _BEGUN.c.decision_id)
+    .outerjoin(_ENDED, (_ENDED.c.decision_id == decisions.c.id) & (_ENDED.c.event == "ended"))
+    .outerjoin(_ANSWER, _ANSWER.c.resolves == decisions.c.id)
+    .where(_BEGUN.c.event == "began")
+)
 
 
 class CanaryState(StrEnum):
@@ -73,38 +88,25 @@ class Canaries:
 
     def open(self, model: str | None = None) -> tuple[Canary, ...]:
         """Trials that run: what serving tries, and what is judged. Oldest first; of all models where none is named."""
-        return tuple(canary for canary in self.history(model) if canary.state is CanaryState.RUNNING)
+        return self._read(_ENDED.c.id.is_(None) & _ANSWER.c.id.is_(None), model)
 
     def history(self, model: str | None = None) -> tuple[Canary, ...]:
         """Every trial, oldest first."""
-        begun, ended, answer = canaries.alias("begun"), canaries.alias("ended"), decisions.alias("answer")
-        d = decisions.c
-        query = sa.select(
-            *(begun.c.decision_id, begun.c.model, begun.c.rules, begun.c.at.label("since")),
-            *(d.champion_before, d.version, d.model_digest, answer.c.id.label("answer")),
-            *(ended.c.outcome, ended.c.why, ended.c.at.label("until")),
-        ).join(decisions, d.id == begun.c.decision_id)
-        query = query.outerjoin(ended, (ended.c.decision_id == d.id) & (ended.c.event == "ended"))
-        query = query.outerjoin(answer, answer.c.resolves == d.id).where(begun.c.event == "began").order_by(begun.c.id)
-        query = query if model is None else query.where(begun.c.model == model)
-        with answering(self.url), self._engine.connect() as connection:
-            return tuple(_to_canary(row) for row in connection.execute(query).mappings())
+        return self._read(sa.true(), model)
 
     def watched(self, now: datetime, model: str | None = None) -> tuple[Canary, ...]:
         """Trials that ended in a promotion which is watched still: their challenger is champion since, and nobody else.
 
         Serving counts its requests as Side.WATCHED of the trial's decision.
         """
-        late = [trial for trial in self.history(model) if trial.watched_until is not None and now < trial.watched_until]
         newest = sa.select(sa.func.max(champions.c.id)).group_by(champions.c.model)
-        with answering(self.url), self._engine.connect() as connection:
-            query = sa.select(decisions.c.resolves).join(champions, champions.c.decision_id == decisions.c.id)
-            reigning = set(connection.execute(query.where(champions.c.id.in_(newest))).scalars()) if late else set()
-        return tuple(trial for trial in late if trial.decision_id in reigning)
+        reigning = sa.exists().where((champions.c.decision_id == _ANSWER.c.id) & champions.c.id.in_(newest))
+        found = self._read((_ENDED.c.outcome == Ended.PROMOTED.value) & reigning, model)
+        return tuple(trial for trial in found if trial.watched_until is not None and now < trial.watched_until)
 
     def find(self, decision_id: int) -> Canary | None:
         """The trial of a decision; None where it has none."""
-        return next((canary for canary in self.history() if canary.decision_id == decision_id), None)
+        return next(iter(self._read(_BEGUN.c.decision_id == decision_id)), None)
 
     def observe(self, decision_id: int, arm: str, process: str, totals: Totals, at: datetime) -> None:
         """Write what a process has counted of one side since the trial began; the newest of a process counts.
@@ -162,6 +164,11 @@ class Canaries:
                 put_fact(connection, _left_to_a_person(connection, canary, why, now))
             return ended
 
+    def _read(self, rule: sa.ColumnElement[bool], model: str | None = None) -> tuple[Canary, ...]:
+        query = _TRIALS.where(rule if model is None else rule & (_BEGUN.c.model == model)).order_by(_BEGUN.c.id)
+        with answering(self.url), self._engine.connect() as connection:
+            return tuple(_to_canary(row) for row in connection.execute(query).mappings())
+
     @cached_property
     def _engine(self) -> sa.Engine:
         return open_engine(self.url)
@@ -183,10 +190,20 @@ def _to_canary(row: sa.RowMapping) -> Canary:
         row["champion_before"],
         row["version"],
         row["model_digest"],
-        CanaryRules.model_validate(row["rules"]),
+        _to_rules(row),
         row["since"],
         running if outcome is None else CanaryState.ENDED,
         outcome,
         row["why"],
         row["until"],
     )
+
+
+def _to_rules(row: sa.RowMapping) -> CanaryRules:
+    """Of a trial that runs, or is asked for by name: ended ones of another Evergreen keep nobody from work."""
+    try:
+        return CanaryRules.model_validate(row["rules"])
+    except ValidationError as error:
+        known = f"the rules of the canary of decision {row['decision_id']} ({row['model']})"
+        wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+        raise IntegrityError(f"{known} are none to this version of Evergreen ({wrong}); use the newest one") from error

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from evergreen.gate.decision import DecisionKind
+from evergreen.store.canary_end import Ended
 from evergreen.store.chain import link
 from evergreen.store.tables import canaries, chain_heads, champions, decisions, pins, pruned
 
@@ -18,7 +19,7 @@ def problems(engine: sa.Engine) -> tuple[str, ...]:
     options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**options) as connection:
         broken = [_broken_links(connection, table) for table in _CHAINED]
-        return tuple(joined(*broken, _odd_crowns(connection), _odd_answers(connection)))
+        return tuple(joined(*broken, _odd_crowns(connection), _odd_answers(connection), _odd_trials(connection)))
 
 
 def _broken_links(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
@@ -90,3 +91,23 @@ def _odd_answers(connection: sa.Connection) -> Iterator[str]:
     query = query.where(answer.c.resolves.is_not(None) & ~sa.func.coalesce(right, False)).order_by(answer.c.id)
     for row in connection.execute(query):
         yield f"decisions: #{row.id} answers #{row.resolves}, which was not held before it"
+
+
+def _odd_trials(connection: sa.Connection) -> Iterator[str]:
+    """Trials of what was not held, ends without a beginning, and promotions by a trial that were none."""
+    trial, d, answer = canaries.alias("trial"), decisions.c, decisions.alias("answer")
+    query = sa.select(trial.c.id, trial.c.decision_id)
+    held = query.outerjoin(decisions, d.id == trial.c.decision_id).where(trial.c.event == "began")
+    right = (d.kind == DecisionKind.HOLD.value) & (d.model == trial.c.model) & d.champion_before.is_not(None)
+    for row in connection.execute(held.where(~sa.func.coalesce(right, False)).order_by(trial.c.id)):
+        what = f"canaries: #{row.id} says that decision {row.decision_id} began a trial"
+        yield f"{what}, which was not held against a champion of this model"
+    began = sa.exists().where((canaries.c.decision_id == trial.c.decision_id) & (canaries.c.event == "began"))
+    ended = query.where(trial.c.event == "ended")
+    for row in connection.execute(ended.where(~began).order_by(trial.c.id)):
+        yield f"canaries: #{row.id} ends a trial of decision {row.decision_id} that never began"
+    crowned = sa.exists().where((answer.c.resolves == trial.c.decision_id) & (champions.c.decision_id == answer.c.id))
+    promoted = ended.where((trial.c.outcome == Ended.PROMOTED.value) & ~crowned)
+    for row in connection.execute(promoted.order_by(trial.c.id)):
+        what = f"canaries: #{row.id} says that the canary of decision {row.decision_id} promoted"
+        yield f"{what}, but no answer to it took effect"
