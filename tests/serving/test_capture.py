@@ -385,8 +385,19 @@ def test_a_share_is_of_whole_requests_and_the_same_everywhere():
     assert 850 < len(names) < 1150
     shadow = [prediction(name, role=Role.CHALLENGER, version=4, id=f"{name}.7") for name in names]
     assert all(map(quarter.takes, shadow))
+    whole = [prediction(name, row_id=None, id=f"{name}.{place}") for name in range(400) for place in (0, 1)]
+    taken = [quarter.takes(one) for one in whole]
+    assert taken[::2] == taken[1::2]
+    assert 60 < sum(taken[::2]) < 140
     assert not any(Kept(share=0).takes(prediction(name)) for name in range(50))
     assert Kept(share=0).takes(prediction(1, explored=True))
+
+
+def test_of_a_row_every_request_is_in_the_share_or_none():
+    quarter = Kept(share=0.25)
+    taken = [{quarter.takes(prediction(time, row_id=f"c{row}")) for time in range(20)} for row in range(200)]
+    assert all(len(each) == 1 for each in taken)
+    assert 30 < taken.count({True}) < 70
 
 
 def test_what_is_left_out_never_reaches_the_writer(tmp_path):

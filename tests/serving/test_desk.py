@@ -1,10 +1,14 @@
 """The desk: who answers, changed by one assignment."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Role
-from tests.serving.application import served
+from evergreen.serving.ids import Ids
+from evergreen.serving.service import Outside, build_app
+from tests.serving.application import NOW, ROW, ask, served
 
 
 def challenger(version):
@@ -18,6 +22,19 @@ def test_a_model_without_a_version_is_known_and_not_ready():
     assert (desk.get("parcels"), desk.get("letters"), desk.get("stamps")) == (served(), None, None)
     assert not desk.ready
     assert not Desk().ready
+
+
+def test_a_version_that_was_replaced_is_let_go():
+    first, desk = replace(served(1)), Desk(["parcels"])
+    desk.swap(first)
+    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "test")), "test")
+    assert ask(app, "POST", "/predict", json=ROW).json()["version"] == 1
+    desk.swap(replace(served(2)))
+    there = weakref.ref(first)
+    del first
+    assert ask(app, "POST", "/predict", json=ROW).json()["version"] == 2
+    gc.collect()
+    assert there() is None
 
 
 def test_who_took_a_reference_keeps_it():

@@ -108,6 +108,22 @@ def test_what_is_left_out_of_capture_cannot_be_replayed(crowned, answered):
         measure_skew("tiny", 1000, crowned.settings)
 
 
+def test_a_version_that_is_gone_is_told_of_beside_the_others(crowned, answered):
+    from evergreen.cli.main import app
+
+    # What version 7 left out and version 1 kept is nobody's null.
+    gone = [replace(row, id=f"x{row.id}", version=7, inputs={"waited": 1.0}) for row in answered[:20]]
+    capture(crowned, gone + answered[20:60])
+    seventh, first = measure_skew("tiny", 1000, crowned.settings)
+    assert (seventh.version, seventh.rows, seventh.found) == (7, 20, False)
+    assert "7" in seventh.problem
+    assert (first.version, first.rows, first.equal, first.problem) == (1, 40, 40, "")
+    done = CliRunner().invoke(app, ["skew", "tiny"])
+    assert done.exit_code == 0
+    assert "not measured" in done.output
+    assert "every answer that was measured is the same" in done.output
+
+
 def test_an_artifact_that_the_ledger_does_not_know_is_not_loaded(crowned, answered, monkeypatch):
     capture(crowned, answered[:5])
     version = Registry.version

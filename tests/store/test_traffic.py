@@ -207,6 +207,19 @@ def test_the_newest_rows_are_those_of_the_last_groups(traffic):
     assert ids(traffic.newest("demand", 3)) == []
 
 
+def test_the_newest_rows_by_version_have_the_fields_that_each_captured(traffic):
+    rows = [
+        prediction(0, version=7, inputs={"price": 1.0}),
+        prediction(1, version=8, inputs={"price": 1.0, "city": "Ulm"}),
+    ]
+    traffic.write(rows, NOW)
+    found = traffic.newest_by_version("churn", 10)
+    assert {version: captured.inputs.column_names for version, captured in found.items()} == {
+        8: ["price", "city"],
+        7: ["price"],
+    }
+
+
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.text())
 FIELDS = st.dictionaries(
     st.text(max_size=5), VALUES.filter(lambda v: v not in (float("inf"), -float("inf"))), max_size=4

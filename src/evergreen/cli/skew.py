@@ -39,11 +39,15 @@ def skew(
 def _show(console: "Console", found: "tuple[Skew, ...]") -> None:
     table = Table("version", "rows", "equal", "largest difference", box=None, pad_edge=False)
     for each in found:
-        table.add_row(str(each.version), f"{each.rows:,}", f"{each.equal:,}", f"{each.difference:.3g}")
+        measured = ("-", "not measured") if each.problem else (f"{each.equal:,}", f"{each.difference:.3g}")
+        table.add_row(str(each.version), f"{each.rows:,}", *measured)
     console.print(table)
     for each in found:
+        if each.problem:
+            console.print(f"[yellow]{escape(f'version {each.version}: {each.problem}')}[/]", highlight=False)
         for row in each.first:
             said = f"version {each.version}, prediction {row.id}: served {row.served}, replayed {row.replayed}"
             console.print(f"[red]{escape(said)}, difference {row.difference:.3g}[/]", highlight=False)
     if not any(each.found for each in found):
-        console.print("[green]every answer is the same[/]")
+        which = "every answer that was measured" if any(each.problem for each in found) else "every answer"
+        console.print(f"[green]{which} is the same[/]")

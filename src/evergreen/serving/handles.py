@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evergreen.spec.canary import CanaryRules
@@ -13,6 +14,8 @@ from evergreen.store.prediction import Feedback, Prediction, Role  # noqa: F401
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from evergreen.serving.reader import Reader
 
 # One row, a value a column in the order of the schema: float for integer, number and boolean (NaN is null), str or None
 # for category and text, whole microseconds since 1970 in UTC or None for datetime.
@@ -83,7 +86,8 @@ class ServedModel:
     """A version that is loaded, verified and warm.
 
     `digest` is its artifact's, as in the ledger; `id_column` the field by which callers name a row, None where the spec
-    names none. `decision` is the held decision of a challenger, and `trial` how it is tried.
+    names none; `keeps_rows` is False where that name is never kept. `decision` is the held decision of a challenger,
+    and `trial` how it is tried.
     """
 
     model: str
@@ -98,6 +102,14 @@ class ServedModel:
     trial: CanaryRules | None = None
     trained_until: datetime | None = None
     classes: tuple[str, ...] = ()
+    keeps_rows: bool = True
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """The compiled check of its requests, which lives as long as the version does."""
+        from evergreen.serving.reader import build_reader
+
+        return build_reader(self.columns, self.id_column)
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ _ALL = 2**32
 
 @dataclass(frozen=True)
 class Kept:
-    """A share of the requests, without some of their fields; `names_rows` is False where the caller's id goes too."""
+    """A share of the rows, without some of their fields; `names_rows` is False where the caller's id goes too."""
 
     share: float = 1.0
     leave_out: Collection[str] = ()
@@ -20,13 +20,15 @@ class Kept:
     durable: bool = False
 
     def takes(self, prediction: Prediction) -> bool:
-        """True where a prediction is in the share. A request is in it as a whole, whoever answers and wherever.
+        """True where a prediction is in the share, whoever answers and wherever: by the caller's name of its row, so
+        that the newest kept request of a row is its newest one, and by its request, as a whole, where it has none.
 
         What was answered for the sake of its label is always kept.
         """
         if self.share >= 1 or prediction.explored:
             return True
-        return zlib.crc32(prediction.request.encode()) < self.share * _ALL
+        name = prediction.request if prediction.row_id is None else prediction.row_id
+        return zlib.crc32(name.encode()) < self.share * _ALL
 
     def strip(self, prediction: Prediction) -> Prediction:
         """The prediction without what is never kept."""

@@ -8,6 +8,7 @@ from evergreen.registry.artifact import load_pipeline, read_requests, read_verif
 from evergreen.serving.cache import MODEL, SPEC, Kept
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Role, ServedModel
+from evergreen.serving.kept import kept_of
 from evergreen.serving.rows import frame_to_rows
 from evergreen.serving.schema import columns_of
 from evergreen.spec import load_spec
@@ -43,6 +44,7 @@ def load_served(folder: Path, kept: Kept) -> ServedModel:
         trial=None if kept.trial is None else CanaryRules.model_validate(kept.trial),
         trained_until=None if kept.trained_until is None else datetime.fromisoformat(kept.trained_until),
         classes=_classes(pipeline),
+        keeps_rows=kept_of(spec).names_rows,
     )
     _warm(served, requests)
     return served
@@ -54,6 +56,7 @@ def _classes(pipeline: "Pipeline") -> tuple[str, ...]:
 
 def _warm(served: ServedModel, requests: "pd.DataFrame") -> None:
     """Answer a few rows alone and some together: whatever is made at the first use is made now."""
+    assert served.reader is not None
     rows = frame_to_rows(served.columns, requests)
     for row in rows[:_WARM_ROWS]:
         served.engine.answer([row])

@@ -1,7 +1,7 @@
 """From the bytes of a request to those of its answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from evergreen.errors import UnavailableError
@@ -13,14 +13,12 @@ from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Prediction, ServedModel
 from evergreen.serving.metrics import Tally
 from evergreen.serving.order import Decode, Encode, Order
-from evergreen.serving.reader import Reader, build_reader
 from evergreen.serving.refused import Refused, not_kept
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
 _TABLES: dict[bytes, Decode] = {ARROW: decode_arrow, PARQUET: decode_parquet}
 _ENCODERS: dict[bytes, Encode] = {ARROW: forms.to_arrow, PARQUET: forms.to_parquet}
-_READERS = 64
 
 
 class Sink(Protocol):
@@ -51,7 +49,6 @@ class Predictor:
     """Answers /predict and /invocations."""
 
     kitchen: Kitchen
-    _readers: dict[int, tuple[ServedModel, Reader]] = field(default_factory=dict)
 
     async def predict(self, name: str, ask: Ask) -> Reply:
         """One row or many, in JSON, Arrow or Parquet."""
@@ -70,10 +67,10 @@ class Predictor:
             encode, kind = _ENCODERS[wanted], wanted
         else:
             kind = JSON
-        order = Order(champion, self._reader(champion), ask, decode, encode)
+        order = Order(champion, champion.reader, ask, decode, encode)
         rival = None
         if challenger is not None:
-            rival = replace(order, model=challenger, reader=self._reader(challenger))
+            rival = replace(order, model=challenger, reader=challenger.reader)
         model, predictions, body = await self.kitchen.contest.make(order, rival)
         await self._keep(model.model, predictions)
         self.kitchen.tally.rows[model.model, model.version] += len(predictions)
@@ -108,17 +105,6 @@ class Predictor:
                 raise _not_ready("no version of this model is loaded")
             raise Refused(404, "unknown_model", "no model of this name is served here; GET /version names them")
         return place.champion, place.challenger
-
-    def _reader(self, model: ServedModel) -> Reader:
-        """The compiled check of a version, made once."""
-        found = self._readers.get(id(model))
-        if found is not None and found[0] is model:
-            return found[1]
-        if len(self._readers) >= _READERS:
-            self._readers.clear()
-        reader = build_reader(model.columns, model.id_column)
-        self._readers[id(model)] = (model, reader)
-        return reader
 
 
 def _not_ready(why: str) -> Refused:

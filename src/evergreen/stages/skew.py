@@ -33,7 +33,7 @@ class Skew:
     """What a version served beside what its pipeline says to the same inputs.
 
     `difference` is the largest of any number: absolute below 1, relative above, infinite where a label differs.
-    `first` are the first rows that differ.
+    `first` are the first rows that differ. `problem` is why nothing was measured, empty where something was.
     """
 
     version: int
@@ -41,37 +41,44 @@ class Skew:
     equal: int
     difference: float
     first: tuple[Differing, ...] = ()
+    problem: str = ""
 
     @property
     def found(self) -> bool:
-        """True where any row differs."""
-        return self.equal < self.rows
+        """True where any row differs, as far as that was measured."""
+        return not self.problem and self.equal < self.rows
 
 
 def measure_skew(name: str, rows: int, settings: Settings) -> tuple[Skew, ...]:
     """Replay the newest captured rows of a spec's model, at least so many if there are, by version.
 
-    Raises UserError where nothing was captured, or not all that the pipeline reads; IntegrityError where an artifact is
-    not the one that the ledger decided on.
+    A version that is gone, or of which not all is captured that its pipeline reads, is told of beside the others.
+    Raises UserError where nothing was captured or none can be measured; IntegrityError where an artifact is not the one
+    that the ledger decided on.
     """
     spec = read_spec(name, settings)
     _, ledger = connect(settings)
-    captured = Traffic(settings.store_url).newest(spec.model, rows)
-    if captured.rows == 0:
+    captured = Traffic(settings.store_url).newest_by_version(spec.model, rows)
+    if not captured:
         raise UserError(f"{spec.model}: no prediction is captured; serve it first, and see docs/traffic.md")
-    found = sorted(set(captured.answers.column("version").to_pylist()), reverse=True)
-    return tuple(_measure(spec.model, version, captured, ledger, settings) for version in found)
+    found = tuple(_try(spec.model, version, mine, ledger, settings) for version, mine in captured.items())
+    if all(each.problem for each in found):
+        raise UserError(found[0].problem)
+    return found
+
+
+def _try(model: str, version: int, captured: Captured, ledger: Ledger, settings: Settings) -> Skew:
+    try:
+        return _measure(model, version, captured, ledger, settings)
+    except UserError as error:
+        return Skew(version, captured.rows, 0, 0.0, problem=str(error))
 
 
 def _measure(model: str, version: int, captured: Captured, ledger: Ledger, settings: Settings) -> Skew:
-    import pyarrow.compute as pc
-
     from evergreen.evaluation.predict import ask
     from evergreen.registry.model import load
 
-    mine = pc.equal(captured.answers.column("version"), version)
-    answers = captured.answers.filter(mine).to_pandas()
-    inputs = captured.inputs.filter(mine).to_pandas()
+    answers, inputs = captured.answers.to_pandas(), captured.inputs.to_pandas()
     recorded = _known(Registry(tracking_of(settings)).version(model, version), ledger)
     pipeline = load(tracking_of(settings), recorded.source, recorded.digest)
     missing = [name for name in pipeline["read"].types if name not in inputs.columns]

@@ -93,13 +93,22 @@ class Traffic:
 
     def newest(self, model: str, rows: int) -> Captured:
         """The newest captured rows of a model, at least so many if there are."""
+        return assemble(self._newest(model, rows))
+
+    def newest_by_version(self, model: str, rows: int) -> dict[int, Captured]:
+        """The same, apart by version, the newest version first: each with the fields that it captured itself."""
+        parts = self._newest(model, rows)
+        versions = sorted({part.version for part in parts}, reverse=True)
+        return {version: assemble([part for part in parts if part.version == version]) for version in versions}
+
+    def _newest(self, model: str, rows: int) -> list[Part]:
         parts: list[Part] = []
         query = sa.select(traffic).where(traffic.c.model == model)
         for row in self._groups(query.order_by(traffic.c.first_at.desc(), traffic.c.id.desc()), at_once=20):
             parts.append(_part(row))
             if sum(part.rows for part in parts) >= rows:
                 break
-        return assemble(parts)
+        return parts
 
     def labelled(
         self,
