@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from evergreen.registry.artifact import answer
 from evergreen.serving.capture import Capture
+from evergreen.serving.follow import Followed
 from evergreen.serving.rows import rows_to_frame
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
@@ -361,3 +363,11 @@ def test_metrics_say_whose_requests_failed():
     ask(alone, "POST", "/predict", json=ROW | {"price": 66.0})
     told = ask(alone, "GET", "/metrics").text
     assert 'evergreen_requests_total{model="parcels",route="predict",status="500"} 1.0' in told
+
+
+def test_metrics_say_how_following_goes():
+    state = Followed(checked_at=NOW - timedelta(seconds=90), store_answers=False)
+    told = ask(application(served(), following={"parcels": SimpleNamespace(state=state)}), "GET", "/metrics").text
+    assert 'evergreen_registry_age_seconds{model="parcels"} 90.0' in told
+    assert 'evergreen_store_answers{model="parcels"} 0.0' in told
+    assert "evergreen_store_answers{" not in ask(application(served()), "GET", "/metrics").text

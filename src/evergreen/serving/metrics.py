@@ -2,12 +2,16 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from evergreen.serving.desk import Desk
 from evergreen.serving.trial import Trials
+
+if TYPE_CHECKING:
+    from evergreen.serving.state import ModelState
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192)
@@ -72,14 +76,23 @@ class Tally:
 class Board:
     """A Prometheus collector over a tally, the desk, and gauges that others offer."""
 
-    def __init__(self, tally: Tally, desk: Desk, gauges: Iterable[Gauge] = (), trials: Trials | None = None) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        desk: Desk,
+        gauges: Iterable[Gauge] = (),
+        trials: Trials | None = None,
+        of_models: Callable[[], Mapping[str, "ModelState"]] = dict,
+    ) -> None:
         self._tally, self._desk, self._gauges, self._trials = tally, desk, tuple(gauges), trials
+        self._of_models = of_models
 
     def collect(self) -> Iterator[Metric]:
         """Every family, as it is now."""
         yield from self._requests()
         yield from self._models()
         yield from self._tried()
+        yield from self._followed()
         for name, what, read in self._gauges:
             kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             yield kind(f"evergreen_{name}", what, value=read())
@@ -135,3 +148,15 @@ class Board:
                 errors.add_metric([*labels, arm], totals.errors)
             dropped.add_metric(labels, trial.dropped)
         yield from (requests, errors, dropped)
+
+    def _followed(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "evergreen_registry_age_seconds", "Since the registry was asked who reigns.", labels=["model"]
+        )
+        store = GaugeMetricFamily("evergreen_store_answers", "1 where the store answers, else 0.", labels=["model"])
+        for name, state in self._of_models().items():
+            if state.registry_age_seconds is not None:
+                age.add_metric([name], state.registry_age_seconds)
+            if state.store_answers is not None:
+                store.add_metric([name], float(state.store_answers))
+        yield from (age, store)

@@ -55,7 +55,8 @@ def build_app(outside: Outside, version: str = "") -> Application:
     kitchen = Kitchen(desk, contest, tally, outside.capture)
     app = Application(desk, guard, reader, tally, outside.ids, _routes(outside, kitchen))
     state = State(desk, guard, outside.clock, version, outside.capture, outside.following, outside.trials)
-    board = Board(tally, desk, _gauges(outside, (contest.stove.lane, contest.spare.lane), reader), outside.trials)
+    gauges = _gauges(outside, (contest.stove.lane, contest.spare.lane), reader)
+    board = Board(tally, desk, gauges, outside.trials, lambda: state.readiness(True).models or {})
     app.others = build_pages(desk, guard, state, board, outside.ids, version)
     return app
 
