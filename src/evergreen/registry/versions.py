@@ -9,8 +9,9 @@ from typing import Any
 
 from evergreen.errors import IntegrityError, PinnedChampion, StaleChampion, UserError
 from evergreen.registry import provenance as tag
-from evergreen.registry.answers import answering, is_missing, is_served
+from evergreen.registry.answers import answering, is_missing
 from evergreen.registry.complete import damaged_champion, find_damage, say_passed_over
+from evergreen.registry.creation import create_model, create_version, is_same
 from evergreen.registry.deletion import delete_version, require_unheld, require_unprotected
 from evergreen.registry.handles import Champion, LoggedModel, Registered
 from evergreen.registry.tracking import Tracking
@@ -23,7 +24,6 @@ from evergreen.store.turn import in_turn
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-ANSWERS_DIGEST = "evergreen.answers_digest"
 
 _PATIENCE_SECONDS = 120.0
 
@@ -50,14 +50,14 @@ class Registry:
         raises IntegrityError where it is the champion.
         """
         with self._turn(model), answering(self.tracking.uri):
-            self._ensure_registered_model(model)
+            create_model(self.tracking, model)
             key = tags.get(tag.TRAINING_KEY)
             equals = self._equals(model, run_id, logged, key)
             damage = self._damage([version for version in equals if version.run_id != run_id])
             self._require_sound(model, damage)
             found = next((version for version in equals if int(version.version) not in damage), None)
             if found is None:
-                self._create(model, run_id, logged, tags, description)
+                create_version(self.tracking, model, run_id, logged, tags, description)
                 equals = self._equals(model, run_id, logged, key)
                 found = self._only(model, [version for version in equals if int(version.version) not in damage])
             number = int(found.version)
@@ -238,7 +238,7 @@ class Registry:
         """Versions of this very model, oldest first."""
         # Somebody who was killed while pruning may have left one that nobody can go back to any more.
         pruned = PrunedLog(self.store).of(model, Kind.VERSION) if self.store is not None else {}
-        same = [v for v in self._versions(model)[::-1] if _is_same(v, run_id, logged, key)]
+        same = [v for v in self._versions(model)[::-1] if is_same(v, run_id, logged, key)]
         return [version for version in same if str(version.version) not in pruned]
 
     def _damage(self, versions: list[Any]) -> dict[int, str]:
@@ -263,41 +263,11 @@ class Registry:
             delete_version(self.tracking, model, int(double.version))
         return first
 
-    def _ensure_registered_model(self, model: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client.create_registered_model(model)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-
-    def _create(self, model: str, run_id: str, logged: LoggedModel, tags: Mapping[str, str], description: str) -> None:
-        model_id = logged.uri.removeprefix("models:/")
-        # In a database MLflow would look a `models:/` source up at its global address, which need not be ours.
-        served = is_served(self.tracking.uri)
-        source = logged.uri if served else self._client.get_logged_model(model_id).artifact_location
-        self._client.create_model_version(
-            model,
-            source,
-            run_id=run_id,
-            tags={**tags, tag.MODEL_DIGEST: logged.digest, tag.MODEL_URI: logged.uri, ANSWERS_DIGEST: logged.answers},
-            description=description,
-            model_id=model_id,
-        )
-
 
 def said_of_pin(store: str, model: str) -> str:
     """Who pinned a model's champion, since when and why; empty where nobody did."""
     pin = Pins(store).pinned(model)
     return "" if pin is None else f"champion is pinned by {pin.by} since {pin.at:%Y-%m-%d %H:%M} UTC: {pin.why}"
-
-
-def _is_same(version: Any, run_id: str, logged: LoggedModel, training_key: str | None) -> bool:
-    if version.run_id == run_id and version.tags.get(tag.MODEL_DIGEST) == logged.digest:
-        return True
-    known = (version.tags.get(tag.TRAINING_KEY), version.tags.get(ANSWERS_DIGEST))
-    return training_key is not None and known == (training_key, logged.answers)
 
 
 def _expect(model: str, current: int | None, expected: int | None) -> None:

@@ -27,9 +27,9 @@ def advance_canaries(settings: Settings, now: datetime) -> tuple[LedgerEntry, ..
     """Judge every trial by the rules that its decision was written with, and act on what is certain.
 
     What comes back are the decisions that were written. A promotion that is watched is gone back from where a condition
-    breaks. Of two who advance at once one answers; what was killed in
-    between is finished by whoever comes next. A trial that cannot be acted on keeps the others from nothing: the first
-    such error is raised when all have had their turn.
+    breaks. Of two who advance at once one answers; what was killed in between is finished by whoever comes next. A
+    trial that cannot be acted on keeps the others from nothing: the first such error is raised when all have had their
+    turn.
     """
     canaries = Canaries(settings.store_url)
     answers, errors = list[LedgerEntry](), list[EvergreenError]()
