@@ -48,7 +48,12 @@ def test_what_is_told_of_a_decision_when_it_is_written(ledger, kind, cause, told
 
 @pytest.mark.parametrize(
     ("cause", "told"),
-    [(Cause.RUN, FactKind.PROMOTED), (Cause.APPROVAL, FactKind.PROMOTED), (Cause.ROLLBACK, FactKind.ROLLED_BACK)],
+    [
+        (Cause.RUN, FactKind.PROMOTED),
+        (Cause.APPROVAL, FactKind.PROMOTED),
+        (Cause.ROLLBACK, FactKind.ROLLED_BACK),
+        (Cause.WATCH, FactKind.ROLLED_BACK),
+    ],
 )
 def test_a_promotion_is_told_when_it_takes_effect_and_once(ledger, cause, told):
     ledger.record(replace(PROMOTED, cause=cause))
