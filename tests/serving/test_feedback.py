@@ -119,6 +119,21 @@ def test_a_label_is_one_of_the_classes(shop, traffic, label, rule):
     assert outcomes(tell(app, {"row_id": "p1", "label": "yes"})) == ["unknown"]
 
 
+def test_a_label_is_judged_by_the_classes_of_the_version_that_it_is_about(shop, traffic):
+    app, capture = shop
+    name = predict(app, parcel="p1")
+    capture.close(30)
+    later = application(replace(served(2), classes=("early", "late")), labels=traffic)
+    assert outcomes(tell(later, {"prediction_id": name, "label": "no"})) == ["new"]
+    assert outcomes(tell(later, {"row_id": "p1", "label": "yes"})) == ["corrected"]
+    for label in ({"prediction_id": name, "label": "perhaps"}, {"prediction_id": "another.0", "label": "no"}):
+        reply = tell(later, {"prediction_id": name, "label": "late"}, label)
+        assert reply.status_code == 422
+        (problem,) = reply.json()["error"]["problems"]
+        assert (problem["rule"], problem["row"]) == ("allowed", 1)
+    assert known(traffic) == {name: "yes"}
+
+
 @pytest.mark.parametrize(("label", "status"), [(12.5, 200), (3, 200), ("much", 422), (True, 422)])
 def test_the_label_of_a_regression_is_a_number(traffic, label, status):
     app = application(replace(served(), task="regression", classes=()), labels=traffic)

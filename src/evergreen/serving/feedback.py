@@ -1,7 +1,7 @@
 """What came true, as callers send it: late, corrected, twice, by our name of a prediction or by theirs of a row."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,9 @@ class Labels(Protocol):
 
     def write_feedback(self, feedback: Sequence[Feedback]) -> Sequence[str]:
         """Keep them all in one transaction; what became of each, in their order."""
+
+    def classes_of(self, model: str, feedback: Sequence[Feedback]) -> Sequence[Collection[str]]:
+        """For each label of a model the classes of the version whose prediction it is about; none where unknown."""
 
 
 @dataclass
@@ -67,10 +70,25 @@ class Listener:
 
     def _keep(self, labels: Labels, name: str, ask: Ask, said: tuple[list[Feedback], bool] | None) -> Reply:
         feedback, single = self._parse(name, ask.body) if said is None else said
+        if problems := list(self._foreign(labels, feedback)):
+            raise invalid(problems[:_MOST_PROBLEMS])
         outcomes = labels.write_feedback(feedback)
         told = [_told(each, str(outcome)) for each, outcome in zip(feedback, outcomes, strict=True)]
         shown = told[0] if single else {"feedback": told}
         return Reply(msgspec.json.encode({"request_id": ask.id, **shown}), model=feedback[0].model)
+
+    def _foreign(self, labels: Labels, feedback: Sequence[Feedback]) -> Iterator[Problem]:
+        """Labels that neither the champion tells apart, nor the version whose prediction they are about."""
+        served = {model: self.desk.get(model) for model in {each.model for each in feedback}}
+        for model, champion in served.items():
+            classes = () if champion is None else champion.classes
+            places = [place for place, each in enumerate(feedback) if classes and each.model == model]
+            places = [place for place in places if feedback[place].label not in classes]
+            known = labels.classes_of(model, [feedback[place] for place in places]) if places else ()
+            for place, former in zip(places, known, strict=True):
+                if feedback[place].label not in former:
+                    shown = ", ".join(sorted(former)[:_SHOWN] or classes[:_SHOWN])
+                    yield Problem("allowed", f"is none of the classes: {shown}", "label", place)
 
     def _parse(self, name: str, body: bytes) -> tuple[list[Feedback], bool]:
         items, single = _items(body)
@@ -142,15 +160,7 @@ class _Item:
             return self._problem(label.rule, label.why, "label")
         if label is None:
             return self._problem("null", "is null; a label has to say something", "label")
-        classes = () if isinstance(task, Problem) else self._classes(task[0])
-        if classes and label not in classes:
-            return self._problem("allowed", f"is none of the classes: {', '.join(classes[:_SHOWN])}", "label")
         return label
-
-    def _classes(self, name: str) -> tuple[str, ...]:
-        """What the champion tells apart; nothing for a regression."""
-        served = self.desk.get(name)
-        return () if served is None else served.classes
 
     def _moment(self, value: Any) -> datetime | Problem:
         """When the label was known: now, where nobody says."""

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from evergreen.store.prediction import Feedback
-from evergreen.store.tables import ground_truth, predictions, to_micros
+from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
 
 _AT_ONCE = 500
 
@@ -56,6 +56,24 @@ def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
     same_row = (p.row_id == f.row_id) & (p.at <= f.at)
     by_row = sa.select(*chosen).join(predictions, same_row).where(rule & f.prediction_id.is_(None) & ~overtaken)
     return sa.union_all(by_id, by_row)
+
+
+def versions_of(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[set[int]]:
+    """For each label of a model the versions that gave a prediction which it may be about."""
+    p, about = predictions.c, dict[tuple[str, str | None], set[int]]()
+    query = sa.select(p.id, p.row_id, traffic.c.version).join(traffic, traffic.c.id == p.traffic)
+    for start in range(0, len(feedback), _AT_ONCE):
+        chosen = feedback[start : start + _AT_ONCE]
+        ids = {each.prediction_id for each in chosen} - {None}
+        rows = {each.row_id for each in chosen if each.prediction_id is None} - {None}
+        for name, row_id, version in connection.execute(
+            query.where((p.model == model) & (p.id.in_(ids) | p.row_id.in_(rows)))
+        ):
+            about.setdefault(("id", name), set()).add(version)
+            about.setdefault(("row", row_id), set()).add(version)
+    return [
+        about.get(("row", f.row_id) if f.prediction_id is None else ("id", f.prediction_id), set()) for f in feedback
+    ]
 
 
 def _keep(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[Outcome]:

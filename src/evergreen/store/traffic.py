@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from evergreen.store.captured import Captured, Part, assemble, join
 from evergreen.store.database import answering, open_engine, writing
-from evergreen.store.ground_truth import Outcome, keep, labels_of, read_labels
+from evergreen.store.ground_truth import Outcome, keep, labels_of, read_labels, versions_of
 from evergreen.store.prediction import Feedback, Prediction, Role
 from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
 from evergreen.store.traffic_group import SPAN, choose, unpack
@@ -53,6 +53,15 @@ class Traffic:
             return ()
         with answering(self.url), writing(self._engine) as connection:
             return keep(connection, feedback)
+
+    def classes_of(self, model: str, feedback: Sequence[Feedback]) -> list[set[str]]:
+        """For each label of a model the classes that its prediction was about, by the version that gave it; none where
+        no prediction is there, and where it came without probabilities.
+        """
+        with answering(self.url), self._engine.connect() as connection:
+            versions = versions_of(connection, model, feedback)
+            classes = {version: _classes(connection, model, version) for version in set().union(*versions)}
+        return [set().union(*(classes[version] for version in each)) for each in versions]
 
     def window(
         self,
@@ -196,6 +205,13 @@ class Traffic:
 
 
 _first_at = sa.type_coerce(traffic.c.first_at, sa.BigInteger)
+
+
+def _classes(connection: sa.Connection, model: str, version: int) -> set[str]:
+    c = traffic.c
+    newest = sa.select(c.content).where((c.model == model) & (c.version == version)).order_by(c.id.desc()).limit(1)
+    content = connection.execute(newest).scalar()
+    return set() if content is None else set(unpack(content, ()).get("probabilities", {}))
 
 
 def _during(since: datetime, until: datetime) -> Any:
