@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evergreen.serving import tables, unfold
+from evergreen.serving import table_columns, unfold
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import Rows, build_reader
@@ -268,7 +268,7 @@ def test_a_column_that_is_not_wanted_is_not_read(write, decode, memory, ignore_e
 
 
 def test_short_texts_that_are_repeated_too_often_are_not_written_out(memory, monkeypatch):
-    monkeypatch.setattr(tables, "MOST_BYTES", 10_000_000)
+    monkeypatch.setattr(table_columns, "MOST_BYTES", 10_000_000)
     texts = pa.DictionaryArray.from_arrays(np.zeros(40_000, np.int32), ["a" * 900])
     views = pa.array(["a" * 900] * 40_000).cast(pa.string_view())
     for column in (texts, views):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 
+import pyarrow as pa
 import pytest
 
 from evergreen.serving.body import Reader
@@ -195,6 +196,16 @@ def test_a_request_that_breaks_the_model_breaks_no_other():
     rows = [{**ROW, "price": 66.0 if place == 3 else float(place)} for place in range(8)]
     replies = gather(app, [("POST", "/predict", {"json": row}) for row in rows])
     assert [reply.status_code for reply in replies] == [200, 200, 200, 500, 200, 200, 200, 200]
+
+
+def test_a_table_of_too_many_rows_is_too_large_as_a_list_of_them_is(app):
+    table = pa.table({name: [value] * 101 for name, value in ROW.items()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    headers = {"content-type": "application/vnd.apache.arrow.stream"}
+    reply = ask(app, "POST", "/predict", content=sink.getvalue().to_pybytes(), headers=headers)
+    assert (reply.status_code, reply.json()["error"]["kind"]) == (413, "too_many_rows")
 
 
 def test_a_body_that_grows_beyond_the_bound_is_not_read_to_its_end():

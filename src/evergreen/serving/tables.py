@@ -3,20 +3,13 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evergreen.data.parse import TextRules, read_values
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows
+from evergreen.serving.table_columns import fits, read_column, too_long, whole
 from evergreen.serving.unfold import MOST_BYTES, Choose, TooMuch, arrow_batches, parquet_batches, too_much
 from evergreen.serving.values import (
-    FIRST_MOMENT,
-    LAST_MOMENT,
-    LONGEST,
     Refusal,
-    null_numbers,
     read_id,
-    read_value,
     show,
 )
 
@@ -26,7 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_ROWS = 50_000
-_MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 
 Answer = Rows | tuple[Problem, ...]
 
@@ -96,7 +88,7 @@ def _types(reader: Reader, schema: "pa.Schema") -> list[Problem]:
     return [
         Problem("type", f"is {str(kind)[:40]}; that is no {column.type}", column.name)
         for column, kind in given
-        if not _fits(column, kind)
+        if not fits(column, kind)
     ]
 
 
@@ -104,7 +96,7 @@ def _checked(reader: Reader, table: "pa.Table") -> Answer:
     """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
     values, problems = [], []
     for column in reader.columns:
-        read, found = _safely(column, table, partial(_column, column))
+        read, found = _safely(column, table, partial(read_column, column))
         values.append(read)
         problems += found
         if len(problems) >= MOST_PROBLEMS:
@@ -123,7 +115,7 @@ def _safely(
     import pyarrow as pa
 
     try:
-        return read(_whole(table, column.name))
+        return read(whole(table, column.name))
     except TooMuch:
         return [], [Problem("rows", f"unfolds to more than {MOST_BYTES // 2**20} MB", column.name)]
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
@@ -138,145 +130,6 @@ def _names(reader: Reader, names: list[str]) -> list[Problem]:
         problems += [Problem("extra", "is no input of the model", show(n)[1:-1]) for n in names if n not in known]
     twice = sorted({name for name in names if names.count(name) > 1 and name in known})
     return problems + [Problem("type", "is there twice", name) for name in twice]
-
-
-def _whole(table: "pa.Table", name: str) -> Any:
-    """A column in one piece. Raises TooMuch where its texts, written out, are too many bytes."""
-    import pyarrow as pa
-    from pyarrow import types
-
-    column = table.column(name)
-    if types.is_string_view(column.type):
-        # Many rows may be views of the same bytes.
-        if sum(map(_viewed, column.chunks)) > MOST_BYTES:
-            raise TooMuch
-        column = column.cast(pa.large_string())
-    if types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
-    chunks = column.combine_chunks()
-    return pa.concat_arrays(chunks.chunks) if isinstance(chunks, pa.ChunkedArray) else chunks
-
-
-def _viewed(views: Any) -> int:
-    """Bytes of a chunk of views, written out: each view is 16 bytes, and begins with its length."""
-    if not len(views):
-        return 0
-    lengths = np.frombuffer(views.buffers()[1], dtype=np.int32)[::4]
-    return int(lengths[views.offset : views.offset + len(views)].astype(np.int64).sum())
-
-
-def _column(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
-    """Canonical values of a column, and the problems of its rows."""
-    if found := _too_long(column, values) or _too_far(column, values):
-        return [], [found]
-    reading = read_values(values, column.type, TextRules(nulls=column.nulls, day_first=column.day_first))
-    read = _plain(column, reading.values)
-    unreadable = None if reading.unreadable is None else np.asarray(reading.unreadable.to_numpy(zero_copy_only=False))
-    doubtful = _suspects(column, read) if unreadable is None else np.arange(len(read))
-    return read, _problems(column, read, values, unreadable, doubtful)
-
-
-def _too_far(column: Column, values: Any) -> Problem | None:
-    """The Problem with a moment so far away that it would become another one when it is counted in microseconds."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = values.type
-    if column.type != "datetime" or not (pa.types.is_timestamp(kind) or pa.types.is_date64(kind)):
-        return None
-    factor = _MICROSECONDS.get("ms" if pa.types.is_date64(kind) else kind.unit)
-    if factor is None:
-        return None
-    counted = values.cast(pa.int64())
-    far = pc.or_(pc.less(counted, FIRST_MOMENT // factor), pc.greater(counted, LAST_MOMENT // factor))
-    place = pc.index(far, True).as_py()
-    return Problem("type", "is no moment of the years 1 to 9999", column.name, place) if place >= 0 else None
-
-
-def _fits(column: Column, given: Any) -> bool:
-    """A number where numbers are wanted, and so on; a text is no number."""
-    from pyarrow import types
-
-    if types.is_dictionary(given):
-        given = given.value_type
-    if types.is_null(given):
-        return True
-    number = types.is_integer(given) or types.is_floating(given) or types.is_decimal(given)
-    text = _is_text(given)
-    if column.type in ("integer", "number"):
-        return bool(number)
-    if column.type == "boolean":
-        return bool(number or types.is_boolean(given))
-    if column.type == "datetime":
-        return bool(text or types.is_timestamp(given) or types.is_date(given))
-    return bool(text or number or types.is_boolean(given))
-
-
-def _is_text(given: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(given) or types.is_large_string(given) or types.is_string_view(given))
-
-
-def _plain(column: Column, values: Any) -> list[Any]:
-    """Arrow values as canonical ones."""
-    import pyarrow as pa
-
-    if column.type in ("category", "text"):
-        return list(values.to_pylist())
-    if column.type == "datetime":
-        return list(values.cast(pa.int64()).to_pylist())
-    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    for null in null_numbers(column) if column.type != "boolean" else ():
-        numbers = np.where(numbers == null, np.nan, numbers)
-    return list(np.asarray(numbers, dtype=np.float64).tolist())
-
-
-def _suspects(column: Column, read: list[Any]) -> Any:
-    """Rows that may break a rule; the exact check says which of them do."""
-    if column.type in ("integer", "number", "boolean"):
-        numbers = np.array(read, dtype=np.float64)
-        broken = np.isnan(numbers) & (not column.nullable)
-        if column.min is not None:
-            broken |= numbers < column.min
-        if column.max is not None:
-            broken |= numbers > column.max
-        return np.flatnonzero(broken)
-    known = {value for value in set(read) if _judged(column, value) is None}
-    return [position for position, value in enumerate(read) if value not in known]
-
-
-def _judged(column: Column, value: Any) -> Refusal | None:
-    """Why a canonical value is refused."""
-    if column.type == "datetime" and value is not None:
-        inside = FIRST_MOMENT <= value <= LAST_MOMENT
-        return None if inside else Refusal("type", "is no moment of the years 1 to 9999")
-    if isinstance(value, str) and len(value) > LONGEST[column.type]:
-        return Refusal("length", f"has {len(value)} characters; at most {LONGEST[column.type]}")
-    judged = read_value(column, value)
-    return judged if isinstance(judged, Refusal) else None
-
-
-def _problems(column: Column, read: list[Any], given: Any, unreadable: Any, doubtful: Any) -> list[Problem]:
-    problems = []
-    for position in map(int, doubtful):
-        if unreadable is not None and unreadable[position]:
-            found: Refusal | None = _unreadable(column, given[position].as_py())
-        else:
-            value = read[position]
-            found = _judged(column, None if value != value else value)  # noqa: PLR0124 - NaN
-        if found is not None:
-            problems.append(Problem(found.rule, found.why, column.name, position))
-        if len(problems) >= MOST_PROBLEMS:
-            break
-    return problems
-
-
-def _unreadable(column: Column, value: Any) -> Refusal:
-    infinite = isinstance(value, float) and value in (float("inf"), float("-inf"))
-    if infinite:
-        return Refusal("finite", "is not finite; a missing value is null")
-    return Refusal("type", f"is {show(value)[:40]}, which is no {column.type}")
 
 
 def _ids(reader: Reader, table: "pa.Table") -> tuple[list[str | None], list[Problem]]:
@@ -294,27 +147,5 @@ def _ids(reader: Reader, table: "pa.Table") -> tuple[list[str | None], list[Prob
 
 
 def _names_of(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
-    too_long = _too_long(column, values)
-    return ([], [too_long]) if too_long is not None else (values.to_pylist(), [])
-
-
-def _too_long(column: Column, values: Any) -> Problem | None:
-    """The Problem with a text that is too long, seen before it is repeated for every row that has it.
-
-    Raises TooMuch where short ones are repeated too often.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    repeated = pa.types.is_dictionary(values.type)
-    texts = values.dictionary if repeated else values
-    if column.type not in LONGEST or not _is_text(texts.type):
-        return None
-    lengths = pc.utf8_length(texts)
-    longest = pc.max(lengths).as_py() or 0
-    if longest > LONGEST[column.type]:
-        why = f"has {longest} characters; at most {LONGEST[column.type]}"
-        return Problem("length", why, column.name, None if repeated else pc.index(lengths, longest).as_py())
-    if repeated and (pc.sum(pc.binary_length(texts).take(values.indices)).as_py() or 0) > MOST_BYTES:
-        raise TooMuch
-    return None
+    found = too_long(column, values)
+    return ([], [found]) if found is not None else (values.to_pylist(), [])
