@@ -5,6 +5,7 @@ from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.registry.artifact import read_verified
@@ -13,6 +14,7 @@ from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
+from evergreen.serving.load import load_served
 from evergreen.stages.answer import approve, reject
 from evergreen.stages.rollback import Target, rollback
 from tests.faults.child import smoke_here
@@ -352,6 +354,17 @@ def test_a_follower_opens_the_store_once(crowned, follow, monkeypatch):
     for _ in range(5):
         follower.look()
     assert len(opened) == before
+
+
+def test_a_version_knows_whether_the_names_of_rows_are_kept(crowned):
+    lineup = fetch("tiny", crowned.settings, NOW)
+    folder = Cache(crowned.settings.home, "tiny").version_folder(lineup.champion.digest)
+    assert load_served(folder, lineup.champion).keeps_rows
+    values = yaml.safe_load((folder / SPEC).read_text())
+    values["data"]["id_column"] = "card"
+    values["serving"] = {"capture": {"leave_out": ["card"]}}
+    (folder / SPEC).write_text(yaml.safe_dump(values))
+    assert not load_served(folder, lineup.champion).keeps_rows
 
 
 def test_what_another_worker_just_fetched_is_taken_as_it_is(reigned):

@@ -1,4 +1,4 @@
-"""Rows on their way to the store, and whoever waits until they are there."""
+"""Rows on their way to the store, how many may be, and whoever waits until they are there."""
 
 import asyncio
 import logging
@@ -9,6 +9,23 @@ from evergreen.serving.handles import Prediction
 from evergreen.serving.kept import Rules
 
 log = logging.getLogger("evergreen.capture")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may wait and how long, in rows and seconds.
+
+    A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.
+    While the store does not answer it is tried again after `first_pause`, then twice that, up to `longest_pause`.
+    Where the store answers, but more comes than it takes, a request waits for room, for `patience` at most.
+    """
+
+    queue_rows: int = 50_000
+    group_rows: int = 2_000
+    linger: float = 0.5
+    first_pause: float = 0.25
+    longest_pause: float = 5.0
+    patience: float = 10.0
 
 
 @dataclass(eq=False)

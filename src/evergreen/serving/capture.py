@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from evergreen.errors import EvergreenError, RowError, UnavailableError
-from evergreen.serving.batched import Batch, answer
+from evergreen.serving.batched import Batch, Limits, answer
 from evergreen.serving.handles import Prediction
 from evergreen.serving.kept import KEEP_ALL, Kept, Rules
 
@@ -30,23 +30,6 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of the store."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may wait and how long, in rows and seconds.
-
-    A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.
-    While the store does not answer it is tried again after `first_pause`, then twice that, up to `longest_pause`.
-    Where the store answers, but more comes than it takes, a request waits for room, for `patience` at most.
-    """
-
-    queue_rows: int = 50_000
-    group_rows: int = 2_000
-    linger: float = 0.5
-    first_pause: float = 0.25
-    longest_pause: float = 5.0
-    patience: float = 10.0
 
 
 @dataclass(frozen=True)
