@@ -312,7 +312,7 @@ def test_moments_of_json_end_with_the_years_that_can_be_said():
 def test_a_dictionary_that_holds_a_null_is_no_failure():
     parts = [pa.DictionaryArray.from_arrays([0, 1], pa.array(values)) for values in (["a", None], ["b", None])]
     found = decode_arrow(build_reader(PAIR[1:]), stream(pa.table({"rows": pa.chunked_array(parts)})))
-    assert found == Rows([("a",), (None,), ("b",), (None,)], [None] * 4) or found[0].field == "rows"
+    assert found == Rows([("a",), (None,), ("b",), (None,)], [None] * 4)
 
 
 @pytest.mark.parametrize(

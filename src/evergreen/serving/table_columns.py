@@ -28,9 +28,29 @@ def whole(table: "pa.Table", name: str) -> Any:
             raise TooMuch
         column = column.cast(pa.large_string())
     if types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
+        column = _unified(column)
     chunks = column.combine_chunks()
     return pa.concat_arrays(chunks.chunks) if isinstance(chunks, pa.ChunkedArray) else chunks
+
+
+def _unified(column: Any) -> Any:
+    """One dictionary for all chunks; values, where one holds a null, as Arrow joins no such dictionaries."""
+    import pyarrow as pa
+
+    if not any(chunk.dictionary.null_count for chunk in column.chunks):
+        return column.unify_dictionaries()
+    if sum(map(_repeated, column.chunks)) > MOST_BYTES:
+        raise TooMuch
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks])
+
+
+def _repeated(values: Any) -> int:
+    """Bytes of a dictionary's texts, written out for every row."""
+    import pyarrow.compute as pc
+
+    if not _is_text(values.dictionary.type):
+        return 0
+    return int(pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0)
 
 
 def _viewed(views: Any) -> int:
@@ -172,6 +192,6 @@ def too_long(column: Column, values: Any) -> Problem | None:
     if longest > LONGEST[column.type]:
         why = f"has {longest} characters; at most {LONGEST[column.type]}"
         return Problem("length", why, column.name, None if repeated else pc.index(lengths, longest).as_py())
-    if repeated and (pc.sum(pc.binary_length(texts).take(values.indices)).as_py() or 0) > MOST_BYTES:
+    if repeated and _repeated(values) > MOST_BYTES:
         raise TooMuch
     return None
