@@ -184,7 +184,7 @@ def test_a_challenger_that_was_rejected_is_told_of_and_taken_off(aged):
 
 def test_a_challenger_whose_question_was_overtaken_is_told_of_and_taken_off(aged):
     newest = aged.ledger.entries(aged.model)[0]
-    changes = {"kind": DecisionKind.REJECT, "version": None, "model_digest": "0" * 64, "training_key": "key 8"}
+    changes = {"kind": DecisionKind.HOLD, "version": None, "model_digest": "0" * 64, "training_key": "key 8"}
     aged.ledger.record(replace(newest, id=None, **changes))
     (what,) = notes(aged)
     assert what.endswith("nobody waits for: decision 6 held it, and was overtaken or answered")

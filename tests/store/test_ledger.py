@@ -11,7 +11,7 @@ from evergreen.checks import Check, Outcome
 from evergreen.errors import IntegrityError
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.store.entry import Crown, LedgerEntry
-from evergreen.store.ledger import Ledger
+from evergreen.store.ledger import AlreadyDecided, Ledger
 from evergreen.store.pins import Pins
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -240,9 +240,10 @@ def test_a_clock_that_is_behind_puts_no_champion_before_the_one_it_followed(ledg
     assert ledger.champion_at("churn", at(0.7)) is None
 
 
-def test_an_answer_to_an_old_question_overtakes_no_newer_one(ledger):
+def test_an_answer_to_an_old_question_is_refused_and_overtakes_no_newer_one(ledger):
     held = replace(ENTRY, kind=DecisionKind.HOLD, mlflow_run="run", model_digest="d", training_key="k1")
     old = ledger.record(held)
     new = ledger.record(replace(held, training_key="k2"))
-    ledger.record(replace(held, kind=DecisionKind.REJECT, resolves=old.id))
+    with pytest.raises(AlreadyDecided, match="overtaken by decision 2"):
+        ledger.record(replace(held, kind=DecisionKind.REJECT, resolves=old.id))
     assert [entry.id for entry in ledger.pending("churn")] == [new.id]
