@@ -25,6 +25,7 @@ from tests.machine import Machine, running_project
 from tests.postgres import Cluster, postgres
 from tests.project import ADDRESSES, FIRST, SECOND, Project, copy_project, shoppers, tiny_spec
 from tests.succession import live_on
+from tests.tally import write_table
 from tests.warm import Smoke
 
 # What takes minutes comes first: what is begun last must be short, or one worker ends long after the others.
@@ -42,6 +43,11 @@ LONGEST = (
     "tests/deployments/test_start.py",
     "tests/flows/test_shipped_specs.py",
 )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Here and not beside the faults: the process that sums up reads no other file of fixtures."""
+    write_table(terminalreporter)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +17,9 @@ import pytest
 from tests.faults import child
 from tests.faults.child import Place
 from tests.project import Project, shoppers
+from tests.tally import FAULT
 from tests.warm import forks
 
-FAULT = "fault"
 # Where a fault is planted: what stood before, what is changed in the spec, and what is commanded then.
 STATES: dict[str, tuple[str | None, dict[str, Any], str]] = {
     "crowned": (None, {}, "first run"),
@@ -192,19 +191,3 @@ def _on_postgresql(cluster: Any, folder: Path) -> tuple[Place, Databases]:
     store, tracking = cluster.create_database(), cluster.create_database()
     place = Place(folder, store=store, tracking=tracking.replace("postgresql://", "postgresql+psycopg://"))
     return place, Databases(cluster, tuple(url.rpartition("/")[2] for url in (store, tracking)))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The table of faults. What was counted travels with the reports, whichever process ran the test."""
-    tally: dict[str, Counter[str]] = {}
-    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
-        for name, value in getattr(report, "user_properties", ()):
-            if name == FAULT and report.when == "call":
-                tally.setdefault(value[0], Counter())[value[1]] += 1
-    if not tally:
-        return
-    terminalreporter.section("faults")
-    terminalreporter.write_line(f"{'planted':<44}{'faults':>8}{'survived':>10}{'lost':>6}")
-    for kind, counts in (*sorted(tally.items()), ("all", sum(tally.values(), Counter()))):
-        line = f"{kind:<44}{counts.total():>8}{counts['survived']:>10}{counts['lost']:>6}"
-        terminalreporter.write_line(line)
