@@ -11,8 +11,11 @@ from tests.project import tiny_spec
 MAE = {"metric": "mae", "margin": 0.1}
 
 
-def spec(**promotion):
-    return ModelSpec.model_validate({**tiny_spec("tiny"), "promotion": promotion})
+QUALITY = {"quality": {"metric": "accuracy", "margin": 0.02}}
+
+
+def spec(serving=None, **promotion):
+    return ModelSpec.model_validate({**tiny_spec("tiny"), "promotion": promotion, "serving": serving or {}})
 
 
 def test_the_mode_alone_is_a_complete_canary():
@@ -49,6 +52,22 @@ def test_other_modes_try_nothing(mode):
 def test_a_canary_that_cannot_be_meant_is_refused(mode, canary, message):
     with pytest.raises(ValidationError, match=message):
         spec(mode=mode, canary=canary)
+
+
+def test_a_canary_that_judges_by_labels_is_refused_where_no_answer_is_captured():
+    capture = {"capture": {"share": 0}}
+    with pytest.raises(ValidationError, match=r"canary\.quality: reads labels of captured answers, and .*share: 0"):
+        spec(capture, mode="canary", canary=QUALITY)
+    assert spec(capture, mode="canary").promotion.trial.quality is None
+    assert spec({"capture": {"share": 0.01}}, mode="canary", canary=QUALITY).promotion.trial.quality
+
+
+def test_a_canary_that_judges_by_labels_may_leave_out_names_of_rows_as_predictions_have_ids():
+    values = tiny_spec("tiny")
+    names = {"capture": {"leave_out": ["row"]}}
+    values |= {"data": {**values["data"], "id_column": "row"}, "serving": names}
+    values["promotion"] = {"mode": "canary", "canary": QUALITY}
+    assert ModelSpec.model_validate(values).promotion.trial.quality
 
 
 @pytest.mark.parametrize(

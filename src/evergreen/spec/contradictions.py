@@ -108,6 +108,10 @@ def _of_canary(spec: "ModelSpec") -> Iterator[str]:
     if rules.quality is not None and (rules.quality.metric == "mae") != (spec.task == "regression"):
         choices = "mae" if spec.task == "regression" else "accuracy, brier, log_loss"
         yield f"{where}.quality.metric: no {rules.quality.metric} for a {spec.task}; choose one of {choices}"
+    # Leaving the id_column out is no contradiction: labels that name a prediction_id find both sides.
+    if rules.quality is not None and spec.serving.capture.share == 0:
+        why = "reads labels of captured answers, and serving.capture.share: 0 captures none"
+        yield f"{where}.quality: {why}; write a share above 0, or leave quality out"
 
 
 def _of_serving(spec: "ModelSpec") -> Iterator[str]:
