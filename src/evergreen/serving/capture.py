@@ -247,6 +247,8 @@ class Capture:
             numbers.backlog -= len(rows)
             numbers.written += len(rows)
             numbers.groups += 1
+            if numbers.problem is not None:
+                log.warning("capture: the store takes predictions again; %d wait for it", numbers.backlog)
             numbers.last_commit, numbers.problem, numbers.retry_at, numbers.pause = now, None, 0.0, 0.0
         answer(batches, None)
 

@@ -12,9 +12,13 @@ from evergreen.spec.rules import Share
 class CaptureRules(Part):
     """What is kept of the answers that serving gives."""
 
-    share: Share = Field(1.0, description="Requests that are captured; 0 keeps none.")
+    share: Share = Field(1.0, description="Share of rows that are captured, by their row_id; 0 keeps none.")
     leave_out: tuple[str, ...] = Field((), description="Inputs that are never kept, and the caller's own row id.")
-    durable: bool = Field(False, description="Answer only after the prediction is in the store.")
+    durable: bool = Field(
+        False,
+        description="Answer only after the prediction is in the store. Of what is captured: answers outside the share "
+        "are given at once, and kept nowhere.",
+    )
     keep: Annotated[Duration, Field(gt=timedelta(0))] = Field(
         timedelta(days=90), description="Predictions and labels are deleted after this long."
     )
