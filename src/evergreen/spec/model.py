@@ -24,6 +24,7 @@ from evergreen.spec.features import (
     FeatureSpec,
     Frequency,
 )
+from evergreen.spec.monitoring import MonitoringRules
 from evergreen.spec.rules import DriftRules, Gates
 from evergreen.spec.schedule import require_cron, require_timezone
 from evergreen.spec.serving import Serving
@@ -31,7 +32,7 @@ from evergreen.spec.training import TimeSplit, TrainingSpec
 
 # Changing these changes neither a model nor a verdict.
 _WITHOUT_EFFECT: dict[str, Any] = {
-    **dict.fromkeys(("owner", "description", "schedule", "notify", "serving"), True),
+    **dict.fromkeys(("owner", "description", "schedule", "notify", "serving", "monitoring"), True),
     # What a canary is judged by is added where the mode is canary: other models keep the digest that they had.
     "promotion": {"approve_within", "canary", "moved_by_hand"},
     "drift": {"cooldown"},
@@ -91,6 +92,7 @@ class ModelSpec(Part):
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
     serving: Serving = Serving()
+    monitoring: MonitoringRules = MonitoringRules()
     notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")
