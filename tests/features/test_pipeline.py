@@ -15,6 +15,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from evergreen.data.parse import TextRules
 from evergreen.errors import DataError
+from evergreen.features.encode import EncodeColumns
 from evergreen.features.pipeline import build_preprocessing, with_estimator
 from evergreen.spec.features import CategoricalPreprocessing, FeatureSpec
 
@@ -132,6 +133,17 @@ def test_a_lone_request_is_encoded_like_rows_of_a_table(encoding, row):
     np.testing.assert_array_equal(alone[0], beside[0])
     if encoding != "native":
         assert not np.isnan(alone).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_scaling_takes_beyond_float32_is_the_largest_there_is():
+    table = pd.DataFrame({"price": [0.0, 0.001] * 50})
+    fitted = EncodeColumns(["price"], []).fit(table)
+    huge = fitted.transform(pd.DataFrame({"price": [3.4e38, -3.4e38, 3.5e38, 1e30]}))[:, 0]
+    most = np.finfo(np.float32).max
+    np.testing.assert_array_equal(huge[:2], [most, -most])
+    assert huge[2] == fitted.transform(pd.DataFrame({"price": [None]}))[0, 0]
+    assert huge[3] == np.float32(2e33)
 
 
 @pytest.mark.parametrize("encoding", ["scaled", "imputed", "native"])

@@ -138,7 +138,9 @@ def _value(column, draw):
     if column.type == "integer":
         return float(draw.choice([*range(9), -7, 123_456, 2**52]))
     if column.type == "number":
-        return float(draw.choice([draw.gamma(2, 10), draw.integers(0, 30), -3.5, 0.0, 1e-9, 1e39, -1e300]))
+        return float(
+            draw.choice([draw.gamma(2, 10), draw.integers(0, 30), -3.5, 0.0, 1e-9, 3.4e38, -3e38, 1e39, -1e300])
+        )
     if column.type == "datetime":
         return int(draw.choice([draw.integers(-(10**15), 2 * 10**15), 0, -1, 253_402_300_799_999_999]))
     return str(draw.choice(["basic", "plus", "pro", "rare", "1", "2", "drei", "def", "lambda x", "ü", "new 🙂", "nan"]))

@@ -1,5 +1,6 @@
 """Rows become the very matrix that the fitted pipeline makes of a frame."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +8,10 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import FunctionTransformer
 
 from evergreen.features.pipeline import build_preprocessing, with_estimator
+from evergreen.serving.decode import decode_records
 from evergreen.serving.encode import compile_encoder
-from evergreen.serving.rows import frame_to_rows, row_from_json, row_to_json, rows_to_frame
+from evergreen.serving.reader import build_reader
+from evergreen.serving.rows import frame_to_rows, row_to_json, rows_to_frame
 from evergreen.serving.uncompiled import NotCompilable
 from evergreen.spec.features import FeatureSpec
 from tests.serving.pipelines import COLUMNS, TYPES, columns_read, features, frame, rows
@@ -67,7 +70,8 @@ def test_a_step_more_is_not_compiled():
 def test_rows_survive_a_frame_and_json(seed):
     given_rows = rows(COLUMNS, 6, seed)
     again = frame_to_rows(COLUMNS, rows_to_frame(COLUMNS, given_rows))
-    written = [row_from_json(COLUMNS, row_to_json(COLUMNS, row)) for row in given_rows]
+    body = msgspec.json.encode({"rows": [row_to_json(COLUMNS, row) for row in given_rows]})
+    written = decode_records(build_reader(COLUMNS), body).rows
     # As text, so that a NaN is the same as a NaN.
     assert repr(again) == repr(given_rows) == repr(written)
 

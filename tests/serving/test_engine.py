@@ -19,7 +19,7 @@ from evergreen.serving.parity import apart
 from evergreen.serving.rows import frame_to_rows, rows_to_frame
 from evergreen.spec.features import FeatureSpec
 from evergreen.training.estimators import KINDS
-from tests.serving.pipelines import columns_read, features, fitted, frame, rows
+from tests.serving.pipelines import columns_read, features, fitted, frame, rows, target
 
 CASES = [(kind, task, seed) for kind, how in KINDS.items() for seed, task in enumerate(how.classes)]
 CASES += [(kind, task, 2) for kind, task, _ in CASES if task == "classification"]
@@ -66,6 +66,22 @@ def test_compiled_answers_are_the_pipelines(kind, task, seed):
     # Neighbours are searched by scikit-learn itself; everything else is quicker without it.
     assert bool(engine.why) == (kind == "k_neighbors")
     require_same(engine, pipeline, rows(columns_read(pipeline), seed=seed))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "error::RuntimeWarning")
+@pytest.mark.parametrize(("kind", "task"), [(kind, task) for kind, how in KINDS.items() for task in how.classes])
+def test_a_number_that_scaling_takes_beyond_float32_is_answered_by_every_kind(kind, task):
+    pipeline = fitted(kind, task, PLAIN)
+    if pipeline["encode"].encoding == "scaled":
+        # As of columns that vary little.
+        pipeline["encode"].scale_ = pipeline["encode"].scale_ * 0.01
+        pipeline[-1].fit(pipeline[:-1].transform(frame()), target(frame(), task))
+    engine = built(pipeline)
+    assert engine.name == "compiled"
+    asked = [(*row[:-1], "pro") for row in [(3.4e38, 9e15, ""), (-3.4e38, -9e15, ""), (3.4e38, -9e15, "")]]
+    require_same(engine, pipeline, asked)
+    told = engine.answer(asked)
+    assert np.isfinite(told.predictions if told.probabilities is None else told.probabilities).all()
 
 
 @pytest.mark.parametrize("params", [{"max_depth": 2}, {"n_estimators": 1}, {"criterion": "log_loss"}])

@@ -17,6 +17,8 @@ from evergreen.features.categories import CategoryEncoder
 
 Encoding = Literal["scaled", "imputed", "native"]
 _FILLS: dict[str, Callable[[npt.NDArray[np.float64]], Any]] = {"mean": np.mean, "median": np.median}
+# What float32 can hold.
+LARGEST = float(np.finfo(np.float32).max)
 # Temporary float64 copies are made of so many rows at a time.
 _BLOCK = 16_384
 # Indicators of categories may take so many bytes of the matrix that an estimator is given, which is dense.
@@ -28,7 +30,8 @@ class EncodeColumns(TransformerMixin, BaseEstimator):
 
     `scaled` imputes and scales numbers and gives categories indicators or codes, without NaN; `imputed` is the same
     without scaling; `native` leaves NaN and codes categories, NaN for one that is missing or was never seen. An
-    infinity, or a number beyond float32, counts as missing.
+    infinity, or a number beyond float32, counts as missing; one that only scaling takes beyond it is the largest there
+    is.
     """
 
     def __init__(
@@ -66,7 +69,8 @@ class EncodeColumns(TransformerMixin, BaseEstimator):
             numbers = _numbers(X, self.numeric, rows)
             if self.encoding != "native":
                 np.copyto(numbers, self.fill_, where=np.isnan(numbers))
-                numbers = (numbers - self.center_) / self.scale_
+                with np.errstate(over="ignore"):
+                    numbers = np.clip((numbers - self.center_) / self.scale_, -LARGEST, LARGEST)
             matrix[rows, :width] = numbers
         self.categories_.write(X[self.categorical], matrix[:, width:])
         if self.encoding == "native":
@@ -167,7 +171,7 @@ def _column(X: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
 def _clean(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Numbers with NaN for what float32 cannot hold."""
     with np.errstate(invalid="ignore"):
-        return np.where(np.abs(numbers) <= np.finfo(np.float32).max, numbers, np.nan)
+        return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
 def _numbers(X: pd.DataFrame, names: list[str], rows: slice) -> npt.NDArray[np.float64]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Matrix = npt.NDArray[Any]
-_LARGEST = float(np.finfo(np.float32).max)
+# What float32 can hold, as in evergreen.features.encode, which is not loaded for it.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Scale:
         np.copyto(numbers, self.fill, where=gaps)
         numbers -= self.center
         numbers /= self.scale
+        # Two calls: np.clip takes as long as all the rest for one row.
+        np.minimum(numbers, LARGEST, out=numbers)
+        np.maximum(numbers, -LARGEST, out=numbers)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Encoder:
         with np.errstate(over="ignore", invalid="ignore"):
             numbers = work[:, self.numeric]
             # What float32 cannot hold counts as missing; a NaN is not below anything either.
-            gaps = ~(np.abs(numbers) <= _LARGEST)
+            gaps = ~(np.abs(numbers) <= LARGEST)
             if self.scale is None:
                 np.copyto(numbers, np.nan, where=gaps)
             else:

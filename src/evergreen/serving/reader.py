@@ -46,7 +46,6 @@ class Reader:
 
     columns: tuple[Column, ...]
     id_column: str | None = None
-    ignore_extra: bool = False
     struct: Any = field(kw_only=True)
     decoders: "Mapping[str, msgspec.json.Decoder[Any]]" = field(kw_only=True)
     finish: "Callable[[Any], tuple[Row, str | None]]" = field(kw_only=True)
@@ -81,7 +80,7 @@ class Reader:
     def _read_record(self, record: Any, position: int) -> tuple[Row, str | None, list[Problem]]:
         if not isinstance(record, Mapping):
             return (), None, [Problem("type", "is no object of fields and values", row=position)]
-        problems = [] if self.ignore_extra else self._extra(record, position)
+        problems = self._extra(record, position)
         values = []
         for column in self.columns:
             if column.name in record:
@@ -103,11 +102,8 @@ class Reader:
         return [Problem("extra", "is no input of the model", _printable(name), position) for name in extra]
 
 
-def build_reader(columns: Sequence[Column], id_column: str | None = None, *, ignore_extra: bool = False) -> Reader:
-    """Compile the check of the columns. `id_column` is a field that a row may have beside them.
-
-    Fields that are no inputs are refused, or passed over with `ignore_extra`.
-    """
+def build_reader(columns: Sequence[Column], id_column: str | None = None) -> Reader:
+    """Compile the check of the columns. `id_column` is a field that a row may have beside them; others are refused."""
     columns = tuple(columns)
     given = id_column is not None and all(column.name != id_column for column in columns)
     fields: list[Any] = [(f"f{i}", _field_type(column)) for i, column in enumerate(columns)]
@@ -115,10 +111,10 @@ def build_reader(columns: Sequence[Column], id_column: str | None = None, *, ign
     if given:
         fields.append(("name", str | int | None, None))
         names["name"] = str(id_column)
-    struct = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=not ignore_extra, gc=False)
+    struct = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
     decoders = {key: _list_decoder(struct, key) for key in LISTS} | {"": msgspec.json.Decoder(struct)}
     finish = _finisher(columns, id_column, given)
-    return Reader(columns, id_column, ignore_extra, struct=struct, decoders=decoders, finish=finish)
+    return Reader(columns, id_column, struct=struct, decoders=decoders, finish=finish)
 
 
 def _list_decoder(struct: Any, key: str) -> "msgspec.json.Decoder[Any]":

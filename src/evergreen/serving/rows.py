@@ -1,14 +1,13 @@
 """Rows and frames: the same values, as tuples and as the canonical frame."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.serving.handles import Column, Row
-from evergreen.serving.values import null_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +40,6 @@ def row_to_json(columns: Sequence[Column], row: Row) -> dict[str, Any]:
         c.name: v if v.__class__ is str or (c.type == "number" and v == v) else _plain(c, v)  # noqa: PLR0124
         for c, v in zip(columns, row, strict=True)
     }
-
-
-def row_from_json(columns: Sequence[Column], inputs: Mapping[str, Any]) -> Row:
-    """The row that `row_to_json` wrote down; a field that is not there is null."""
-    return tuple(_read(column, inputs.get(column.name)) for column in columns)
 
 
 def _series(column: Column, values: Sequence[Any]) -> "pd.Series[Any]":
@@ -86,13 +80,3 @@ def _plain(column: Column, value: Any) -> Any:
     if column.type == "integer":
         return int(value)
     return bool(value) if column.type == "boolean" else value
-
-
-def _read(column: Column, value: Any) -> Any:
-    from evergreen.serving.values import read_moment
-
-    if value is None:
-        return null_of(column)
-    if column.type == "datetime":
-        return read_moment(value, False)
-    return float(value) if column.type in _NUMERIC else value

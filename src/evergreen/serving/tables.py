@@ -126,8 +126,7 @@ def _names(reader: Reader, names: list[str]) -> list[Problem]:
     wanted = [column.name for column in reader.columns]
     known = {*wanted, reader.id_column}
     problems = [Problem("missing", "is missing", name) for name in wanted if name not in names]
-    if not reader.ignore_extra:
-        problems += [Problem("extra", "is no input of the model", show(n)[1:-1]) for n in names if n not in known]
+    problems += [Problem("extra", "is no input of the model", show(n)[1:-1]) for n in names if n not in known]
     twice = sorted({name for name in names if names.count(name) > 1 and name in known})
     return problems + [Problem("type", "is there twice", name) for name in twice]
 
