@@ -174,6 +174,18 @@ def test_another_champion_is_swapped_in_at_the_next_look(reigned, follow):
     assert follower.state.swaps == 1
 
 
+def test_an_alias_moved_by_hand_is_followed_within_ten_minutes_and_the_registry_is_not_asked_before(reigned, follow):
+    follower = follow(reigned)
+    follower.start()
+    reigned.registry.tracking.client.set_registered_model_alias("tiny", "champion", "1")
+    follower.clock.now += timedelta(minutes=9, seconds=59)
+    assert not follower.look()
+    assert follower.asked == ["tiny"]
+    follower.clock.now += timedelta(seconds=1)
+    assert follower.look()
+    assert follower.desk.served == [2, 1]
+
+
 def test_it_starts_without_the_registry_from_what_it_kept(crowned, follow):
     fetch("tiny", crowned.settings, NOW)
     (crowned.settings.home / "mlflow.db").unlink()

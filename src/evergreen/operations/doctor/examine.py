@@ -6,7 +6,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evergreen.address import scrubbed
-from evergreen.operations.doctor import machine, messages, places, project, records, served, server, tracking, versions
+from evergreen.operations.doctor import (
+    champions,
+    machine,
+    messages,
+    places,
+    project,
+    records,
+    served,
+    server,
+    tracking,
+    versions,
+)
 from evergreen.operations.doctor.finding import Finding, Health, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
 
@@ -43,6 +54,7 @@ PARTS: tuple[Part, ...] = (
     Part("store", (records.STORE, *records.BEHIND_STORE), records.look_at_store, records.STORE),
     Part("messages", (messages.TEND, messages.MESSAGES), messages.look_at_messages),
     Part("mlflow", (tracking.MLFLOW, tracking.SCHEMA), tracking.look_at_mlflow, tracking.MLFLOW),
+    Part("mlflow", (champions.CHAMPIONS,), champions.look_at_champions),
     Part("files", (places.ARTIFACTS,), places.look_at_artifacts, places.ARTIFACTS, tracking.MLFLOW),
     Part("files", (places.SNAPSHOTS,), places.look_at_snapshots, places.SNAPSHOTS),
     Part("serving", (served.SERVING,), served.look_at_serving),
