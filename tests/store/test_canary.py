@@ -105,6 +105,22 @@ def test_a_promotion_that_is_withdrawn_ends_its_trial_so(ledger, held):
     assert canaries(ledger).find(held.id).outcome is Ended.WITHDRAWN
 
 
+def test_a_promotion_without_effect_is_not_yet_the_end_of_its_trial(ledger, held):
+    written = ledger.record(answer(held, DecisionKind.PROMOTE, Cause.CANARY))
+    assert canaries(ledger).open() == ()
+    assert [trial.state for trial in canaries(ledger).unended()] == [CanaryState.DECIDED]
+    ledger.crown(written.id, "churn", 2, NOW)
+    assert canaries(ledger).unended() == ()
+
+
+def test_rules_of_a_promotion_that_nobody_watches_are_not_read(ledger, held):
+    written = ledger.record(answer(held, DecisionKind.PROMOTE, Cause.CANARY))
+    ledger.crown(written.id, "churn", 2, NOW)
+    assert [trial.decision_id for trial in canaries(ledger).watched(NOW)] == [held.id]
+    forge(ledger, f"UPDATE canaries SET rules = '{{\"patience\": 3}}' WHERE decision_id = {held.id}")
+    assert canaries(ledger).watched(NOW) == ()
+
+
 def test_a_newer_training_that_is_rejected_lets_a_trial_go_on(ledger, held):
     ledger.record(replace(held, id=None, kind=DecisionKind.REJECT, training_key="k3", version=None))
     assert [trial.decision_id for trial in canaries(ledger).open()] == [held.id]
@@ -130,6 +146,7 @@ def test_ended_trials_with_rules_of_another_evergreen_keep_nobody_from_those_tha
     newer = ledger.record(replace(held, id=None, training_key="k3", version=3), RULES)
     forge(ledger, f"UPDATE canaries SET rules = '{{\"patience\": 3}}' WHERE decision_id = {held.id}")
     assert [trial.decision_id for trial in canaries(ledger).open()] == [newer.id]
+    assert [trial.decision_id for trial in canaries(ledger).unended()] == [newer.id]
     assert canaries(ledger).find(newer.id).decision_id == newer.id
     assert canaries(ledger).watched(NOW, "churn") == ()
     with pytest.raises(IntegrityError, match=rf"canary of decision {held.id} \(churn\) are none .*\(patience\)"):

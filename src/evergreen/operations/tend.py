@@ -14,7 +14,7 @@ from evergreen.operations.silence import notice_silence
 from evergreen.operations.specs import Specs, read_specs
 from evergreen.orchestrator.api import PrefectApi
 from evergreen.settings import Settings
-from evergreen.store.canary import Canaries, CanaryState
+from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
 
 log = logging.getLogger("evergreen.tend")
@@ -68,8 +68,7 @@ def _attempt(name: str, part: Callable[[], list[str]]) -> list[str]:
 
 def _advance(settings: Settings, now: datetime) -> list[str]:
     canaries = Canaries(settings.store_url)
-    running = any(canary.state is not CanaryState.ENDED for canary in canaries.history())
-    if not running and not canaries.watched(now):
+    if not canaries.unended() and not canaries.watched(now):
         return []
     from evergreen.stages.canary import advance_canaries
 

@@ -119,10 +119,9 @@ def expire(settings: Settings, now: datetime, within: Mapping[str, timedelta]) -
 
 def waiting_since(ledger: Ledger) -> dict[int, datetime]:
     """When the time of a person began for each pending decision; those whose trial runs are not among them."""
-    trials = {canary.decision_id: canary for canary in Canaries(ledger.url).history()}
-    found = {}
+    canaries, found = Canaries(ledger.url), {}
     for entry in ledger.pending(None):
-        trial = trials.get(reached(entry.id))
+        trial = canaries.find(reached(entry.id))
         if trial is None or trial.state is CanaryState.ENDED:
             found[reached(entry.id)] = trial.until if trial and trial.until else entry.decided_at
     return found

@@ -11,7 +11,7 @@ from evergreen.stages.answer import Answer, grant, turn_down
 from evergreen.stages.canary_quality import observe_quality
 from evergreen.stages.open import registry_of
 from evergreen.stages.rollback import fall_back
-from evergreen.store.canary import Canaries, Canary, CanaryState
+from evergreen.store.canary import Canaries, Canary
 from evergreen.store.canary_end import Ended
 from evergreen.store.entry import Cause, LedgerEntry
 from evergreen.store.ledger import AlreadyDecided, Ledger
@@ -49,8 +49,8 @@ def advance_canaries(settings: Settings, now: datetime) -> tuple[LedgerEntry, ..
 
 
 def _at_work(canaries: Canaries, now: datetime) -> list[tuple[Canary, Act]]:
-    running = [canary for canary in canaries.history() if canary.state is not CanaryState.ENDED]
-    return [*((canary, _watch) for canary in canaries.watched(now)), *((canary, _advance) for canary in running)]
+    watched, running = canaries.watched(now), canaries.unended()
+    return [*((canary, _watch) for canary in watched), *((canary, _advance) for canary in running)]
 
 
 def _watch(canary: Canary, canaries: Canaries, settings: Settings, now: datetime) -> LedgerEntry | None:

@@ -1,5 +1,6 @@
 """Canaries: the trials of held challengers, from the decision that began each to what ended it, and their counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -90,6 +91,10 @@ class Canaries:
         """Trials that run: what serving tries, and what is judged. Oldest first; of all models where none is named."""
         return self._read(_ENDED.c.id.is_(None) & _ANSWER.c.id.is_(None), model)
 
+    def unended(self) -> tuple[Canary, ...]:
+        """Trials that run, and those whose promotion has no effect yet: all that there is to do something about."""
+        return self._read(_ENDED.c.id.is_(None))
+
     def history(self, model: str | None = None) -> tuple[Canary, ...]:
         """Every trial, oldest first."""
         return self._read(sa.true(), model)
@@ -101,7 +106,9 @@ class Canaries:
         """
         newest = sa.select(sa.func.max(champions.c.id)).group_by(champions.c.model)
         reigning = sa.exists().where((champions.c.decision_id == _ANSWER.c.id) & champions.c.id.in_(newest))
-        found = self._read((_ENDED.c.outcome == Ended.PROMOTED.value) & reigning, model)
+        rows = self._rows((_ENDED.c.outcome == Ended.PROMOTED.value) & reigning, model)
+        # Most are not watched, or no longer: serving and tend ask every few seconds, and need not read their rules.
+        found = (_to_canary(row) for row in rows if row["rules"].get("watch"))
         return tuple(trial for trial in found if trial.watched_until is not None and now < trial.watched_until)
 
     def find(self, decision_id: int) -> Canary | None:
@@ -165,9 +172,12 @@ class Canaries:
             return ended
 
     def _read(self, rule: sa.ColumnElement[bool], model: str | None = None) -> tuple[Canary, ...]:
+        return tuple(map(_to_canary, self._rows(rule, model)))
+
+    def _rows(self, rule: sa.ColumnElement[bool], model: str | None) -> Sequence[sa.RowMapping]:
         query = _TRIALS.where(rule if model is None else rule & (_BEGUN.c.model == model)).order_by(_BEGUN.c.id)
         with answering(self.url), self._engine.connect() as connection:
-            return tuple(_to_canary(row) for row in connection.execute(query).mappings())
+            return connection.execute(query).mappings().all()
 
     @cached_property
     def _engine(self) -> sa.Engine:
