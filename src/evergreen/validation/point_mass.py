@@ -60,6 +60,14 @@ def check_point_mass(
         yield Check("point mass", Outcome.PASS, 0.0, f"share grows by ≤ {limit:g}", why)
 
 
+def judge_newest(values: "pd.Series", top: Mapping[Any, float], limit: float) -> Check | None:
+    """The rule of the newest rows for a column that has no others: a window of traffic; None where it holds.
+
+    `top` are the column's most frequent values in the reference, with their shares.
+    """
+    return _judge(values, top, limit, np.ones(len(values), dtype=bool), whole=False)
+
+
 def newest_rows(times: "pd.Series | None", since: datetime | None) -> np.ndarray | None:
     """A mask of the rows after a moment (aware); None where they cannot be told or are too few to judge.
 
@@ -89,9 +97,12 @@ def frequent(values: "pd.Series", share: float) -> dict[Any, float]:
     return {value: found for value, found in exact.items() if found > share}
 
 
-def _judge(values: "pd.Series", top: Mapping[Any, float], limit: float, newest: np.ndarray | None) -> Check | None:
-    """The worst value of a column, if one broke the rule."""
-    grown = [(value, now, top.get(value, 0.0), "rows") for value, now in frequent(values, limit).items()]
+def _judge(
+    values: "pd.Series", top: Mapping[Any, float], limit: float, newest: np.ndarray | None, whole: bool = True
+) -> Check | None:
+    """The worst value of a column, if one broke the rule: among all rows where `whole`, and among the newest."""
+    common = frequent(values, limit) if whole else {}
+    grown = [(value, now, top.get(value, 0.0), "rows") for value, now in common.items()]
     if newest is not None:
         fresh = frequent(values[newest], limit)
         grown += [(v, now, top.get(v, 0.0), "the newest rows") for v, now in fresh.items() if top.get(v, 0.0) < RARE]

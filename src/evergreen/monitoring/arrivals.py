@@ -1,0 +1,170 @@
+"""How much traffic came, and how long ago the last of it: held against earlier windows of the same model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evergreen.checks import Outcome
+from evergreen.store.window import Signal, SignalKind, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ENOUGH_WINDOWS = 12
+ENOUGH_TIME = timedelta(days=7)
+"""So many windows over so long are compared with, at least: nights and weekends have been seen by then."""
+AS_FAR_BACK = timedelta(days=35)
+_TAIL = 0.05
+_FACTOR = 2.0
+_SHORTEST_SILENCE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """When the rows of a window were answered: `at` in naive UTC, in any order; late rows of earlier windows too."""
+
+    since: datetime
+    until: datetime
+    at: "np.ndarray"
+
+    @classmethod
+    def of(cls, answers: Any, since: datetime, until: datetime) -> "Arrivals":
+        """Of captured answers (an Arrow table with `at`)."""
+        import numpy as np
+
+        return cls(since, until, answers.column("at").to_numpy().astype("datetime64[us]", copy=False).astype(np.int64))
+
+    @property
+    def hours(self) -> float:
+        """How long the window is."""
+        return (self.until - self.since).total_seconds() / 3600
+
+    @property
+    def inside(self) -> "np.ndarray":
+        """Microseconds since 1970 of the rows of the window itself, sorted."""
+        import numpy as np
+
+        micros = np.sort(np.asarray(self.at).astype("int64"))
+        return micros[(micros >= _micros(self.since)) & (micros < _micros(self.until))]
+
+
+def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
+    """Rows an hour, against the rates of earlier windows.
+
+    The band reaches from half of the rate that 5 % of them stay below to twice the rate that 95 % do: nights and
+    weekends are inside once they were seen, and a single strange window moves neither end. No row at all after windows
+    that had some is a stop.
+    """
+    rows, hours = len(arrivals.inside), arrivals.hours
+    details = {"rows": rows, "hours": hours}
+    known = _recent(earlier, arrivals)
+    if not hours:
+        return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, "the window has no length", details=details)
+    rate = rows / hours
+    if not rows and any(window.rows for window in known):
+        why = f"no row came in {_long(arrivals.until - arrivals.since)}: the traffic has stopped"
+        return Signal(SignalKind.VOLUME, Outcome.FAIL, why, 0.0, details=details)
+    missing = _missing(known, arrivals)
+    if missing:
+        why = f"{rows:,} rows, {rate:,.3g} an hour; {missing}"
+        return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, why, rate, details=details)
+    lower, upper = _band([_rate(window) for window in known])
+    outcome = Outcome.PASS if lower <= rate <= upper else Outcome.FAIL
+    why = f"{rate:,.3g} rows an hour, usual are {lower:,.3g} to {upper:,.3g}"
+    return Signal(SignalKind.VOLUME, outcome, why, rate, None, lower, upper, details)
+
+
+def judge_freshness(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
+    """Seconds without a row at the end of the window, against the longest pauses of earlier ones.
+
+    Twice the longest pause of a window in which this signal was not raised is the bound, and never less than ten
+    minutes.
+    """
+    known = _recent(earlier, arrivals)
+    inside = arrivals.inside
+    end = _micros(arrivals.until)
+    last = int(inside[-1]) if len(inside) else _last_seen(known)
+    if last is None:
+        return Signal(SignalKind.FRESHNESS, Outcome.UNKNOWN, "no row has come yet")
+    silence = (end - last) / 1e6
+    details = {"last_at": _moment(last).isoformat(), "longest_pause": _longest_pause(inside, arrivals)}
+    said = f"the last row came {_long(timedelta(seconds=silence))} before the window's end"
+    missing = _missing(known, arrivals)
+    pauses = [pause for window in known if (pause := _pause_of(window)) is not None]
+    if missing or not pauses:
+        why = f"{said}; {missing or 'no earlier window says what is usual'}"
+        return Signal(SignalKind.FRESHNESS, Outcome.UNKNOWN, why, silence, details=details)
+    bound = max(_FACTOR * max(pauses), _SHORTEST_SILENCE.total_seconds())
+    outcome = Outcome.PASS if silence <= bound else Outcome.FAIL
+    why = f"{said}; up to {_long(timedelta(seconds=bound))} is usual"
+    return Signal(SignalKind.FRESHNESS, outcome, why, silence, bound, details=details)
+
+
+def _recent(earlier: Sequence[Window], arrivals: Arrivals) -> list[Window]:
+    begin = arrivals.since - AS_FAR_BACK
+    return [window for window in earlier if begin <= window.since and window.until <= arrivals.since]
+
+
+def _missing(known: Sequence[Window], arrivals: Arrivals) -> str:
+    """What is not there yet to know what is usual; empty where it is."""
+    if len(known) < ENOUGH_WINDOWS:
+        return f"what is usual is known after {ENOUGH_WINDOWS} windows, this is number {len(known) + 1}"
+    if arrivals.since - min(window.since for window in known) < ENOUGH_TIME:
+        return f"what is usual is known after {ENOUGH_TIME.days} days, with their nights and weekend"
+    return ""
+
+
+def _band(rates: Sequence[float]) -> tuple[float, float]:
+    import numpy as np
+
+    low, high = np.quantile(rates, [_TAIL, 1 - _TAIL])
+    return float(low / _FACTOR), float(high * _FACTOR)
+
+
+def _rate(window: Window) -> float:
+    """As its own signal said; a window that has none is judged by all its rows."""
+    signal = window.signal(SignalKind.VOLUME)
+    if signal is not None and signal.value is not None:
+        return signal.value
+    return window.rows / max((window.until - window.since).total_seconds() / 3600, 1e-9)
+
+
+def _pause_of(window: Window) -> float | None:
+    signal = window.signal(SignalKind.FRESHNESS)
+    pause = None if signal is None or signal.raised else signal.details.get("longest_pause")
+    return None if pause is None else float(pause)
+
+
+def _last_seen(known: Sequence[Window]) -> int | None:
+    signals = [signal for window in known if (signal := window.signal(SignalKind.FRESHNESS)) is not None]
+    moments = [_micros(datetime.fromisoformat(s.details["last_at"])) for s in signals if s.details.get("last_at")]
+    return max(moments, default=None)
+
+
+def _longest_pause(inside: "np.ndarray", arrivals: Arrivals) -> float:
+    """Seconds between two rows, or between a row and an end of the window."""
+    import numpy as np
+
+    ends = [_micros(arrivals.since)], [_micros(arrivals.until)]
+    return float(np.diff(np.concatenate([ends[0], inside, ends[1]])).max() / 1e6)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _moment(micros: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+
+
+def _long(time: timedelta) -> str:
+    """A time in words, to the unit that matters.
+
+    >>> _long(timedelta(minutes=90)), _long(timedelta(seconds=4)), _long(timedelta(days=3))
+    ('1.5 hours', '4 seconds', '3 days')
+    """
+    seconds = time.total_seconds()
+    units = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+    size, name = next((unit for unit in units if seconds >= 1.5 * unit[0]), units[-1])
+    return f"{seconds / size:.3g} {name}"
