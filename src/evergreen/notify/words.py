@@ -104,13 +104,39 @@ def _alias_moved(fact: Fact) -> Words:
 def _drift(fact: Fact) -> Words:
     share, columns, severity = (fact.payload.get(name) for name in ("share", "columns", "severity"))
     title = f"{share:.0%} of the inputs have drifted" if isinstance(share, int | float) else "inputs have drifted"
-    start, end = (fact.payload.get(name) for name in ("window_start", "window_end"))
-    window = f"Seen in rows {f'from {moment(start)} ' if start else ''}to {moment(end)}." if end else ""
     return f"{title}{' (critical)' if severity == 'critical' else ''}", [
         f"Columns: {', '.join(map(str, columns))}." if columns else "",
-        window,
+        _window(fact),
         "Where the automation is on, a retraining starts; it measures drift itself and is skipped where there is none.",
     ]
+
+
+def _performance(fact: Fact) -> Words:
+    started = "Where the automation is on, a retraining starts; its gate decides whether a new model is any better."
+    return "it answers worse than it did", [*_why(fact), _window(fact), started]
+
+
+def _labels(fact: Fact) -> Words:
+    todo = f"What most needs a label: evergreen labels {_spec(fact)} --top 200"
+    return "it may answer worse than it did, and labels would tell", [*_why(fact), _window(fact), todo]
+
+
+def _faults(fact: Fact) -> Words:
+    kept = "These rows are kept out of training, and no retraining starts for them."
+    return "what it is asked about is broken", [*_why(fact), _window(fact), kept, _more(fact)]
+
+
+def _alert(fact: Fact) -> Words:
+    return "monitoring saw something", [*_why(fact), _window(fact), _more(fact)]
+
+
+def _window(fact: Fact) -> str:
+    start, end = (fact.payload.get(name) for name in ("window_start", "window_end"))
+    return f"Seen in rows {f'from {moment(start)} ' if start else ''}to {moment(end)}." if end else ""
+
+
+def _more(fact: Fact) -> str:
+    return f"What was seen: evergreen monitor {_spec(fact)}"
 
 
 def _silence(fact: Fact) -> Words:
@@ -131,6 +157,10 @@ _WORDS: dict[FactKind, Callable[[Fact], Words]] = {
     FactKind.ROLLED_BACK: _rolled_back,
     FactKind.ALIAS_MOVED: _alias_moved,
     FactKind.DRIFT: _drift,
+    FactKind.PERFORMANCE: _performance,
+    FactKind.LABELS: _labels,
+    FactKind.FAULTS: _faults,
+    FactKind.ALERT: _alert,
     FactKind.SILENCE: _silence,
 }
 

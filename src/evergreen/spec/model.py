@@ -65,7 +65,20 @@ class Schedule(Part):
     active: bool = Field(True, description="False deploys the schedule paused.")
 
 
-News = Literal["promoted", "rejected", "held", "failed", "rolled_back", "alias_moved", "drift", "silence"]
+News = Literal[
+    "promoted",
+    "rejected",
+    "held",
+    "failed",
+    "rolled_back",
+    "alias_moved",
+    "drift",
+    "performance",
+    "labels",
+    "faults",
+    "alert",
+    "silence",
+]
 
 
 class Notify(Part):

@@ -17,6 +17,10 @@ class FactKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     ALIAS_MOVED = "alias_moved"
     DRIFT = "drift"
+    PERFORMANCE = "performance"  # a champion answers worse than it did, and is retrained
+    LABELS = "labels"  # it may, and labels would tell
+    FAULTS = "faults"  # what it is asked about is broken
+    ALERT = "alert"  # anything else that monitoring saw
     SILENCE = "silence"
     NOTE = "note"  # what tending has to remember, told to nobody
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -195,6 +195,27 @@ pruned = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     _chain(),
     sa.Index("pruned_by_name", "model", "kind", "name"),
+    sqlite_autoincrement=True,
+)
+
+# What monitoring saw: immutable, but outside of the chains, which whoever audits reads from end to end.
+windows = sa.Table(
+    "windows",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("looked_at", UtcDateTime, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("late", sa.Integer, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("signals", sa.JSON, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Index("windows_by_model", "model", "since", unique=True),
+    sa.Index("windows_by_verdict", "model", "verdict", "looked_at"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,193 @@
+"""What a window asks for: signals, those of the windows before it, and the rules of the spec."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from evergreen.checks import Outcome
+from evergreen.gate.decision import Reason
+from evergreen.spec.base import format_duration
+from evergreen.spec.monitoring import MonitoringRules, Persistence
+from evergreen.store.window import Signal, SignalKind, Verdict, Window
+
+MONTH = timedelta(days=30)
+"""What the budget of retrainings is of."""
+
+BROKEN = (SignalKind.FAULTS, SignalKind.VOLUME, SignalKind.UNSEEN)
+"""What says that the feed is broken: nothing is learnt from such rows, and nothing else is made of them."""
+
+_HEALTH = (SignalKind.FRESHNESS, SignalKind.ERRORS, SignalKind.LATENCY, SignalKind.AGE, SignalKind.SKEW)
+_OF_ROWS = (SignalKind.INPUT_DRIFT, SignalKind.PREDICTION_DRIFT, SignalKind.ESTIMATE, SignalKind.REALISED)
+_TOLD = (Verdict.ALERT, Verdict.LABELS, Verdict.QUARANTINE)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a window asks for, in sentences; `retrain` is why, where it asks for a retraining.
+
+    `told` is False where people were told the same a short while ago.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    retrain: Reason | None = None
+    told: bool = False
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What one rule asks for."""
+
+    verdict: Verdict
+    why: str
+    retrain: Reason | None = None
+
+
+def decide(
+    signals: Sequence[Signal],
+    earlier: Sequence[Window],
+    rules: MonitoringRules,
+    asked_at: Sequence[datetime],
+    now: datetime,
+    version: int | None = None,
+) -> Judged:
+    """What follows from the signals of a window.
+
+    `earlier` are the windows before it, the newest last; those of another champion than `version` say nothing about
+    this one, and neither do those whose feed was broken. `asked_at` is when monitoring asked for retrainings.
+
+    >>> moved = Signal(SignalKind.REALISED, Outcome.FAIL, "the loss is 0.21 at least, and 0.14 is the bound")
+    >>> decide([moved], [], MonitoringRules(), [], datetime(2026, 11, 16, 6)).verdict
+    <Verdict.RETRAIN: 'retrain'>
+    """
+    past = [w for w in earlier if version in (None, w.version) and w.verdict is not Verdict.QUARANTINE]
+    found = {signal.kind: signal for signal in signals}
+    wishes = list(_wishes(found, past, rules))
+    verdict = max((wish.verdict for wish in wishes), key=_rank, default=_without_wishes(found))
+    reasons = tuple(wish.why for wish in sorted(wishes, key=lambda wish: -_rank(wish.verdict)))
+    retrain = next((wish.retrain for wish in wishes if wish.verdict is verdict), None)
+    if verdict is Verdict.RETRAIN and (refused := _refusal(rules, asked_at, now)):
+        return _telling(Judged(Verdict.ALERT, (*reasons, refused)), signals, earlier, rules, now)
+    if verdict is Verdict.RETRAIN:
+        return Judged(verdict, reasons, retrain, told=True)
+    return _telling(Judged(verdict, reasons or _nothing(found, verdict)), signals, earlier, rules, now)
+
+
+def _wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules: MonitoringRules) -> Iterator[_Wish]:
+    broken = [signal for kind in BROKEN if (signal := _raised(found, kind))]
+    for signal in broken:
+        yield _Wish(Verdict.QUARANTINE, _sentence(signal.kind, signal.why))
+    for kind in _HEALTH:
+        if signal := _raised(found, kind):
+            yield _Wish(Verdict.ALERT, _sentence(kind, signal.why))
+    if broken:
+        # Whatever else these rows seem to say, they say it of the feed.
+        return
+    if signal := _raised(found, SignalKind.REALISED):
+        yield _wish(rules.realised.then, _sentence(signal.kind, signal.why), Reason.PERFORMANCE)
+    yield from _estimate_wishes(found, past, rules)
+    yield from _drift_wishes(found, past, rules)
+
+
+def _estimate_wishes(
+    found: dict[SignalKind, Signal], past: Sequence[Window], rules: MonitoringRules
+) -> Iterator[_Wish]:
+    signal = _raised(found, SignalKind.ESTIMATE)
+    if signal is None:
+        return
+    times = 1 + _times(past, rules.estimate, lambda window: window.raised(SignalKind.ESTIMATE))
+    why = f"{_sentence(signal.kind, signal.why)} ({_persistence(times, rules.estimate)})"
+    if times >= rules.estimate.k:
+        yield _wish(rules.estimate.then, why, Reason.PERFORMANCE)
+    else:
+        yield _Wish(Verdict.QUIET, why)
+
+
+def _drift_wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules: MonitoringRules) -> Iterator[_Wish]:
+    kinds = [kind for kind in (SignalKind.INPUT_DRIFT, SignalKind.PREDICTION_DRIFT) if _raised(found, kind)]
+    for kind in kinds:
+        times = 1 + _times(past, rules.drift, lambda window, kind=kind: window.raised(kind))  # type: ignore[misc]
+        why = f"{_sentence(kind, found[kind].why)} ({_persistence(times, rules.drift)})"
+        yield _Wish(Verdict.ALERT if times >= rules.drift.k else Verdict.QUIET, why)
+    if len(kinds) > 1:
+        times = 1 + _times(past, rules.drift, _moved_together)
+        if times >= rules.drift.k:
+            why = f"Inputs and predictions moved together ({_persistence(times, rules.drift)})"
+            yield _wish(rules.drift.then, why, Reason.DRIFT)
+
+
+def _wish(then: str, why: str, retrain: Reason) -> _Wish:
+    verdict = Verdict(then)
+    return _Wish(verdict, why, retrain if verdict is Verdict.RETRAIN else None)
+
+
+def _times(past: Sequence[Window], rule: Persistence, raised: Callable[[Window], bool]) -> int:
+    """In how many of the windows that count beside the newest one something was raised."""
+    return sum(raised(window) for window in past[-(rule.n - 1) :]) if rule.n > 1 else 0
+
+
+def _moved_together(window: Window) -> bool:
+    return window.raised(SignalKind.INPUT_DRIFT) and window.raised(SignalKind.PREDICTION_DRIFT)
+
+
+def _refusal(rules: MonitoringRules, asked_at: Sequence[datetime], now: datetime) -> str:
+    """Why a retraining is not asked for now; empty where it is."""
+    last = max(asked_at, default=None)
+    if last is not None and now < last + rules.cooldown:
+        length = format_duration(rules.cooldown)
+        return f"No retraining is asked for: one was on {last:%Y-%m-%d %H:%M} UTC, and monitoring.cooldown is {length}"
+    month = sum(at > now - MONTH for at in asked_at)
+    if month >= rules.budget:
+        return f"No retraining is asked for: {month} were in 30 days, and monitoring.budget is {rules.budget}"
+    return ""
+
+
+def _telling(
+    judged: Judged, signals: Sequence[Signal], earlier: Sequence[Window], rules: MonitoringRules, now: datetime
+) -> Judged:
+    """The same, told unless people were told of the same signals within the cooldown, if only by a retraining."""
+    raised = {signal.kind for signal in signals if signal.raised}
+    same = {judged.verdict, *({Verdict.RETRAIN} if judged.verdict is Verdict.ALERT else ())}
+    known = any(
+        window.verdict in same and raised <= {signal.kind for signal in window.signals if signal.raised}
+        for window in earlier
+        if window.event and now < window.looked_at + rules.cooldown
+    )
+    return Judged(judged.verdict, judged.reasons, told=judged.verdict in _TOLD and not known)
+
+
+def _without_wishes(found: dict[SignalKind, Signal]) -> Verdict:
+    """QUIET where any look at the rows could tell something."""
+    told = any(found[kind].outcome is not Outcome.UNKNOWN for kind in _OF_ROWS if kind in found)
+    return Verdict.QUIET if told else Verdict.UNKNOWN
+
+
+def _nothing(found: dict[SignalKind, Signal], verdict: Verdict) -> tuple[str, ...]:
+    if verdict is Verdict.QUIET:
+        return ("Nothing is out of bounds",)
+    unknown = dict.fromkeys(found[kind].why for kind in _OF_ROWS if kind in found)
+    return tuple(_capital(why) for why in unknown) or ("Nothing was looked at",)
+
+
+def _raised(found: dict[SignalKind, Signal], kind: SignalKind) -> Signal | None:
+    signal = found.get(kind)
+    return signal if signal is not None and signal.raised else None
+
+
+def _persistence(times: int, rule: Persistence) -> str:
+    return f"in {times} of the last {rule.n} windows, {rule.k} count"
+
+
+def _sentence(kind: SignalKind, why: str) -> str:
+    return f"{_capital(kind.value)}: {why}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_ORDER = (Verdict.UNKNOWN, Verdict.QUIET, Verdict.ALERT, Verdict.LABELS, Verdict.RETRAIN, Verdict.QUARANTINE)
+
+
+def _rank(verdict: Verdict) -> int:
+    return _ORDER.index(verdict)
