@@ -22,6 +22,8 @@ MODEL_SIZE_MB = "evergreen.model_size_mb"
 SERIALIZATION = "evergreen.serialization"
 REFERENCE_DIGEST = "evergreen.reference_digest"
 PROFILE_DIGEST = "evergreen.profile_digest"
+BASELINE_DIGEST = "evergreen.baseline_digest"
+BASELINE_FACTS_DIGEST = "evergreen.baseline_facts_digest"
 CANDIDATE_DIGEST = "evergreen.candidate_digest"
 
 

@@ -41,18 +41,25 @@ def fetch_reference(tracking: Tracking, champion: Champion, cache: Path) -> Cham
             f"{message}: it was not registered by a run of Evergreen. Point alias champion at a version that was, "
             "or remove the alias where none was yet"
         )
-    paths = {name: _fetch(tracking, champion, cache, name, tags[key]) for name, key in _FILES.items()}
+    paths = {
+        name: fetch_verified(tracking, champion, f"{FOLDER}/{name}", tags[key], cache) for name, key in _FILES.items()
+    }
     return replace(champion, reference=str(paths["reference.parquet"]), profile=str(paths["profile.json"]))
 
 
-def _fetch(tracking: Tracking, champion: Champion, cache: Path, name: str, digest: str) -> Path:
+def fetch_verified(tracking: Tracking, champion: Champion, artifact: str, digest: str, cache: Path) -> Path:
+    """A local copy of an artifact of the champion's run, downloaded once.
+
+    Raises IntegrityError where it is gone, or has another digest.
+    """
+    name = artifact.rpartition("/")[2]
     target = cache / champion.run_id / name
     if target.exists() and file_digest(target) == digest:
         return target
     with answering(tracking.uri):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            path = tracking.fetch(champion.run_id, f"{FOLDER}/{name}", Path(scratch))
+            path = tracking.fetch(champion.run_id, artifact, Path(scratch))
             if (found := file_digest(path)) != digest:
                 where = f"{name} of {champion.model} version {champion.version}"
                 raise IntegrityError(
