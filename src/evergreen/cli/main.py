@@ -14,12 +14,14 @@ from evergreen.cli import (
     deployment,
     doctor,
     keeping,
+    loop,
     machine,
     people,
     prune,
     reproduce,
     scoring,
     serving,
+    simulate,
     skew,
 )
 from evergreen.cli.process import one_run
@@ -159,6 +161,8 @@ for module in (
     scoring,
     serving,
     skew,
+    simulate,
+    loop,
 ):
     module.add_commands(app)
 
