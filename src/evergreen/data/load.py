@@ -7,28 +7,37 @@ from evergreen.data.parse import text_rules
 from evergreen.data.snapshot import Fault, Snapshot
 from evergreen.data.sources import Request, open_source
 from evergreen.data.table import Period, TableReader
+from evergreen.data.traffic import Live, TrafficReader
 from evergreen.data.write import SnapshotWriter, describe, publish, unfinished_file, verify_digest
 from evergreen.errors import DataError
 from evergreen.spec.columns import ColumnType
-from evergreen.spec.data import DataSpec
+from evergreen.spec.data import DataSpec, Source, TrafficSource
 
 __all__ = ["take_snapshot", "verify_digest"]
 
 
 def take_snapshot(
-    data: DataSpec, types: Mapping[str, ColumnType], as_of: datetime, root: str, *, unlabelled: bool = False
+    data: DataSpec,
+    types: Mapping[str, ColumnType],
+    as_of: datetime,
+    root: str,
+    *,
+    unlabelled: bool = False,
+    traffic: TrafficReader | None = None,
 ) -> Snapshot:
     """The rows of `data.source` as one sees them at `as_of`, under `<root>/<digest>.parquet`.
 
     `types` names the columns to read. Rows later than `as_of`, or older than the window, are left out, and labels
     younger than the label delay are null. The same rows give the same file, which is then not written again.
     With `unlabelled` it holds the rows whose label is not known, without the target, which `types` must name; else a
-    target that they do not name is not read.
+    target that they do not name is not read. A source of traffic needs a reader of it.
     Raises DataError when the source is not what the spec says or holds no row of that time, UnavailableError when
     it does not answer; neither leaves a file behind.
     """
     period = Period.looking_back(data.time_column, data.target, as_of, data.window, data.label_delay)
-    with open_source(data.source, Request(types, period.as_of, period.since)) as stream, unfinished_file(root) as path:
+    source, live = _without_traffic(data.source) if unlabelled else data.source, _live(data, period, traffic)
+    request = Request(types, period.as_of, period.since, live)
+    with open_source(source, request) as stream, unfinished_file(root) as path:
         reader = TableReader(types, period, text_rules(data.source), unlabelled=unlabelled)
         kept = {name: kind for name, kind in types.items() if not (unlabelled and name == data.target)}
         with SnapshotWriter(path, kept) as writer:
@@ -40,10 +49,25 @@ def take_snapshot(
         final, digest = publish(path, root)
     _release()
     first, last = (moment.replace(tzinfo=UTC) for moment in reader.kept) if reader.kept else (None, None)
-    as_of = period.as_of.replace(tzinfo=UTC)
+    as_of, counted = period.as_of.replace(tzinfo=UTC), None if live is None else live.tally.counted
     return Snapshot(
-        final, digest, reader.rows_kept, reader.labelled, as_of, first, last, reader.faults, reader.rows_read
+        final, digest, reader.rows_kept, reader.labelled, as_of, first, last, reader.faults, reader.rows_read, counted
     )
+
+
+def _live(data: DataSpec, period: Period, traffic: TrafficReader | None) -> Live | None:
+    if traffic is None:
+        return None
+    return Live(traffic, data.target, data.time_column, data.id_column, period.labelled_until)
+
+
+def _without_traffic(source: Source) -> Source:
+    """The source of rows that nobody answered yet."""
+    if not isinstance(source, TrafficSource):
+        return source
+    if source.base is None:
+        raise DataError("source traffic: each of its rows was answered when it was asked about; name rows of your own")
+    return source.base
 
 
 def _release() -> None:

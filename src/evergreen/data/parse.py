@@ -6,7 +6,7 @@ from typing import Any
 
 from evergreen.data.times import count_day_first, parse_times
 from evergreen.spec.columns import ColumnType
-from evergreen.spec.data import NULLS, CsvSource, HttpSource, Source
+from evergreen.spec.data import NULLS, CsvSource, HttpSource, Source, TrafficSource
 
 TRUE_TEXTS = ("true", "t", "yes", "y", "1", "1.0")
 FALSE_TEXTS = ("false", "f", "no", "n", "0", "0.0")
@@ -34,6 +34,8 @@ def text_rules(source: Source) -> TextRules:
     >>> text_rules(CsvSource(kind="csv", path="a.csv", decimal=",", null_values=("?",)))
     TextRules(decimal=',', nulls=('', '?'), day_first=False)
     """
+    if isinstance(source, TrafficSource):
+        return TextRules() if source.base is None else text_rules(source.base)
     if isinstance(source, CsvSource) or (isinstance(source, HttpSource) and source.format == "csv"):
         return TextRules(source.decimal, ("", *source.null_values), source.day_first)
     return TextRules(day_first=source.day_first)

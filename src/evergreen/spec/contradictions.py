@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.errors import SpecError
 from evergreen.spec.columns import PREDICTION
+from evergreen.spec.data import TrafficSource
 from evergreen.spec.derivation import derivation
 from evergreen.spec.features import Arithmetic
 
@@ -27,6 +28,7 @@ def contradictions(spec: "ModelSpec") -> Iterator[str]:
     yield from _of_search(spec)
     yield from _of_canary(spec)
     yield from _of_serving(spec)
+    yield from _of_traffic(spec)
 
 
 def _of_features(spec: "ModelSpec") -> Iterator[str]:
@@ -120,3 +122,19 @@ def _of_serving(spec: "ModelSpec") -> Iterator[str]:
     unknown = sorted(set(spec.serving.capture.leave_out) - set(known))
     if unknown:
         yield f"serving.capture.leave_out: no request has {unknown[0]!r}; choose one of {', '.join(known)}"
+
+
+def _of_traffic(spec: "ModelSpec") -> Iterator[str]:
+    """What a source of traffic needs of capture, and of requests: rows are only what these carry."""
+    source, data = spec.data.source, spec.data
+    if not isinstance(source, TrafficSource):
+        return
+    where, carried = "data.source (traffic)", {*spec.raw_inputs, data.target, data.time_column, data.id_column}
+    if beside := sorted(set(spec.column_types) - carried):
+        yield f"{where}: no request carries {beside[0]!r}, which is no feature; make it one, or take it out of the spec"
+    if source.model not in (None, spec.model):
+        return
+    if spec.serving.capture.share == 0:
+        yield f"{where}: serving.capture.share: 0 captures nothing to learn from; write a share above 0"
+    if left := [name for name in spec.serving.capture.leave_out if name in spec.column_types]:
+        yield f"{where}: serving.capture.leave_out: {left[0]!r} is never kept, and training needs it; take one back"

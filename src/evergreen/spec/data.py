@@ -107,8 +107,27 @@ class SyntheticSource(_Source):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-Source = Annotated[
+TableSource = Annotated[
     CsvSource | ParquetSource | SqlSource | DuckdbSource | HttpSource | SyntheticSource,
+    Field(discriminator="kind"),
+]
+
+
+class TrafficSource(Part):
+    """Predictions that serving captured and whose label came in, as they were served, after the rows of `base`."""
+
+    kind: Literal["traffic"]
+    base: TableSource | None = Field(None, description="A table that comes first; of traffic, what is newer than it.")
+    model: str | None = Field(None, description="Whose traffic it is; this spec's own model when left out.")
+
+    @property
+    def day_first(self) -> bool:
+        """As the table writes its dates; captured moments are ISO 8601."""
+        return self.base is not None and self.base.day_first
+
+
+Source = Annotated[
+    CsvSource | ParquetSource | SqlSource | DuckdbSource | HttpSource | SyntheticSource | TrafficSource,
     Field(discriminator="kind"),
 ]
 

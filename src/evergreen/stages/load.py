@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from evergreen.data.snapshot import Snapshot
+from evergreen.data.snapshot import Snapshot, TrafficRows
 from evergreen.settings import Settings
 from evergreen.spec.model import ModelSpec
 from evergreen.stages.run import Run
@@ -24,7 +24,23 @@ def load(run: Run, settings: Settings) -> Snapshot:
         f"{snapshot.labelled:,}",
         snapshot.digest[:12],
     )
+    if snapshot.traffic is not None:
+        log.info("traffic     %s", say_traffic(snapshot.traffic))
     return snapshot
+
+
+def say_traffic(traffic: TrafficRows) -> str:
+    """What of a snapshot came from live requests.
+
+    >>> say_traffic(TrafficRows(1200, quarantined=40))
+    '1,200 rows are labelled traffic; 40 are left out, as monitoring held the feed for broken'
+    """
+    said = f"{traffic.rows:,} rows are labelled traffic"
+    if traffic.quarantined:
+        said += f"; {traffic.quarantined:,} are left out, as monitoring held the feed for broken"
+    if traffic.incomplete:
+        said += f"; {traffic.incomplete:,} are left out, as their version read fewer columns"
+    return said
 
 
 def inspect_data(spec: ModelSpec, as_of: datetime, settings: Settings) -> tuple[Snapshot, "Validation"]:
@@ -38,5 +54,6 @@ def inspect_data(spec: ModelSpec, as_of: datetime, settings: Settings) -> tuple[
 
 def _take(spec: ModelSpec, as_of: datetime, settings: Settings) -> Snapshot:
     from evergreen.data.load import take_snapshot
+    from evergreen.stages.feed import feed_of
 
-    return take_snapshot(spec.data, spec.column_types, as_of, settings.snapshots)
+    return take_snapshot(spec.data, spec.column_types, as_of, settings.snapshots, traffic=feed_of(spec, settings))

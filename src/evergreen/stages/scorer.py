@@ -15,7 +15,7 @@ from evergreen.registry.handles import Champion
 from evergreen.settings import Settings
 from evergreen.spec import ModelSpec
 from evergreen.spec.columns import ColumnType
-from evergreen.spec.data import CsvSource, DataSpec, ParquetSource
+from evergreen.spec.data import CsvSource, DataSpec, ParquetSource, TrafficSource
 from evergreen.stages.open import connect, promoted_digests, read_spec, registry_of, tracking_of
 from evergreen.stages.settle import find_stranger
 
@@ -115,10 +115,11 @@ def _data_of_file(data: DataSpec, file: str) -> DataSpec:
     if is_local(file) and not Path(file).expanduser().exists():
         raise UserError(f"{file}: there is no such file to score")
     source: CsvSource | ParquetSource
+    table = data.source.base if isinstance(data.source, TrafficSource) else data.source
     if Path(file).suffix.lower() in (".parquet", ".pq") or (is_local(file) and Path(file).expanduser().is_dir()):
         source = ParquetSource(kind="parquet", path=file, day_first=data.source.day_first)
-    elif isinstance(data.source, CsvSource):
-        source = data.source.model_copy(update={"path": file})
+    elif isinstance(table, CsvSource):
+        source = table.model_copy(update={"path": file})
     else:
         source = CsvSource(kind="csv", path=file, day_first=data.source.day_first)
     return data.model_copy(update={"source": source, "time_column": None, "window": None, "label_delay": timedelta(0)})

@@ -49,7 +49,7 @@ def assemble(parts: Sequence[Part], columns: Sequence[str] | None = None) -> Cap
 
     inputs = [part.columns["inputs"] for part in parts]
     names = dict.fromkeys(chain.from_iterable(inputs)) if columns is None else dict.fromkeys(columns)
-    fields = {name: _array(_values(name, inputs, parts)) for name in names}
+    fields = {name: array_of(_values(name, inputs, parts)) for name in names}
     return Captured(pa.table(fields), pa.table(_answers(parts)))
 
 
@@ -71,7 +71,7 @@ def _answers(parts: Sequence[Part]) -> dict[str, Any]:
     for name, kind in shared.items():
         values = np.repeat(np.array([getattr(part, name) for part in parts], dtype=object), rows)
         table[name] = pa.array(values, kind)
-    table["prediction"] = _array(_values("prediction", columns, parts))
+    table["prediction"] = array_of(_values("prediction", columns, parts))
     table["latency_ms"] = pa.array(_values("latency_ms", columns, parts), pa.float64())
     table["explored"] = pa.array([bool(value) for value in _values("explored", columns, parts)], pa.bool_())
     matrices = [part.columns.get("probabilities", {}) for part in parts]
@@ -85,7 +85,7 @@ def _values(name: str, columns: Sequence[dict[str, Any]], parts: Sequence[Part])
     return list(chain.from_iterable(given))
 
 
-def _array(values: list[Any]) -> Any:
+def array_of(values: list[Any]) -> Any:
     """Values as Arrow; as text where they are of several kinds, which happens when a field changed its type."""
     import pyarrow as pa
 

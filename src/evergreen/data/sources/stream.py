@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from evergreen.data.traffic import Live
 from evergreen.errors import DataError
 from evergreen.spec.columns import ColumnType
 
@@ -19,11 +20,14 @@ _BEGINNING = datetime(1900, 1, 1)  # noqa: DTZ001
 
 @dataclass(frozen=True)
 class Request:
-    """What is read: columns with their types, and the moments a query may use, in naive UTC."""
+    """What is read: columns with their types, and the moments a query may use, in naive UTC; `live` is the traffic,
+    for the source that reads it.
+    """
 
     types: Mapping[str, ColumnType]
     as_of: datetime
     since: datetime | None = None
+    live: Live | None = None
 
     @property
     def columns(self) -> list[str]:
