@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.settings import Settings
-from evergreen.store.entry import Crown
+from evergreen.store.entry import LedgerEntry
 from evergreen.store.ledger import Ledger
 from evergreen.store.window import SignalKind, Verdict, Window
 from evergreen.store.windows import Windows
@@ -87,7 +87,7 @@ class Links:
         found = [w for w in self._windows() if w.until > since and w.verdict is Verdict.RETRAIN]
         return min(found, key=lambda window: window.until, default=None)
 
-    def _decided(self, since: datetime, kind: DecisionKind | None) -> Crown | None:
+    def _decided(self, since: datetime, kind: DecisionKind | None) -> LedgerEntry | None:
         entries = Ledger(self.settings.store_url).entries(self.model, _MOST_WINDOWS)
         asked = (Reason.DRIFT, Reason.PERFORMANCE)
         found = [e for e in entries if e.decided_at > since and e.reason in asked and kind in (None, e.kind)]
