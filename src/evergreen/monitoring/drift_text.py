@@ -1,0 +1,97 @@
+"""Drift of a window in words: what moved, by how much, and how much of that chance would do."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from evergreen.drift.profile import ColumnProfile
+from evergreen.monitoring.cells import NEW, NULL, reference_counts
+from evergreen.monitoring.window_counts import WindowCounts
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A column of a window: its distance, its share of all weight, what chance or the floor allow it, and what moved.
+
+    `raised` is True where it raises the signal by itself.
+    """
+
+    column: str
+    effect: float
+    weight: float
+    threshold: float
+    raised: bool
+    what: str
+
+    @property
+    def moved(self) -> bool:
+        """Farther than chance would move any column of the window."""
+        return self.effect > self.threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "moved": self.moved}
+
+
+def explain(columns: Sequence[Moved], score: float, bound: float, rows: int, note: str) -> str:
+    """One sentence, or two: the columns that matter, and those that moved and do not."""
+    alone = [column for column in columns if column.raised]
+    light = [column for column in columns if column.moved and not column.raised]
+    said = f"weighted distance {score:.3f}, of which up to {bound:.3f} is nothing in {rows:,} rows"
+    if score > bound:
+        most = alone or [column for column in columns if column.weight > 0]
+        said = f"{_list(most)}; weighted distance {score:.3f}, above {bound:.3f}"
+    elif alone:
+        said = f"{_list(alone)}; the others hold still (weighted distance {score:.3f}, up to {bound:.3f} is nothing)"
+    elif light:
+        said += f"; {_list(light)} moved, and the model hardly looks there"
+    return f"{said}; {note}" if note else said
+
+
+def describe(counts: WindowCounts, column: str) -> str:
+    """What moved most in a column."""
+    if column in counts.broken:
+        return counts.broken[column]
+    if counts.absent[column] == counts.rows:
+        return "not sent any more"
+    profile, now = counts.profile.columns[column], counts.counts[column]
+    before = reference_counts(profile)
+    old, new = before / before.sum(), now / now.sum()
+    nulls = f"null {old[NULL]:.1%} → {new[NULL]:.1%}"
+    if profile.numeric:
+        return nulls if _mostly_nulls(old, new) else _median(profile, before, now)
+    most = int(np.abs(new - old).argmax())
+    if most == NULL:
+        return nulls
+    what = "values that are new" if most == NEW else repr(profile.values[most - 2])
+    return f"share of {what} {old[most]:.1%} → {new[most]:.1%}"
+
+
+def _mostly_nulls(old: np.ndarray, new: np.ndarray) -> bool:
+    return abs(new[NULL] - old[NULL]) > np.abs((new - old)[1:].cumsum()).max()
+
+
+def _median(profile: ColumnProfile, before: np.ndarray, now: np.ndarray) -> str:
+    return f"median {_middle(profile, before)} → {_middle(profile, now)}"
+
+
+def _middle(profile: ColumnProfile, counts: np.ndarray) -> str:
+    """The median, as exactly as the cells tell."""
+    known = counts[1:]
+    if not known.sum():
+        return "null"
+    cell = int(np.searchsorted(known.cumsum(), known.sum() / 2))
+    place = cell // 2 if profile.exact else cell
+    if place >= len(profile.values):
+        return f"> {profile.values[-1]:.4g}"
+    return f"{profile.values[place]:.4g}"
+
+
+def _list(columns: Sequence[Moved]) -> str:
+    named = [f"{c.column} ({c.what}, distance {c.effect:.2f}, weight {c.weight:.2f})" for c in columns[:_NAMED]]
+    more = len(columns) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
