@@ -17,8 +17,8 @@ from evergreen.errors import EvergreenError
 from evergreen.serving.cache import Cache, Kept, Lineup
 from evergreen.serving.handles import ServedModel
 from evergreen.settings import Settings
-from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
+from evergreen.store.poll import Poll
 
 log = logging.getLogger("evergreen.follow")
 
@@ -101,12 +101,13 @@ class Follower:
             except Exception as error:
                 log.exception("follow      %s: this should not have happened", self.model)
                 self.state = replace(self.state, problem=f"{type(error).__name__}, see the log")
+        self._poll.close()
 
     def look(self) -> bool:
-        """Look once; True where another version was swapped in."""
+        """Look once; True where another version was swapped in. From one thread, and never before a fork."""
         now = self.clock()
         try:
-            asked = self._ask_store()
+            asked = self._poll.ask(self.model)
         except EvergreenError as error:
             if self.state.store_answers:
                 log.warning("follow      %s: %s", self.model, error)
@@ -123,26 +124,17 @@ class Follower:
         self._asked = asked
         return self._refresh(now)
 
-    def _ask_store(self) -> tuple[int, int | None]:
-        """The number of the reign, and the decision whose trial runs, if one does."""
-        trials = self._trials.open(self.model)
-        return self._ledger.fence(self.model), trials[-1].decision_id if trials else None
-
     def _is_over(self, lineup: Lineup) -> bool:
         """True where another reign has begun; False also where the store does not say."""
         try:
-            return self._ledger.fence(self.model) != lineup.fence
+            return Ledger(self.settings.store_url).fence(self.model) != lineup.fence
         except EvergreenError as error:
             log.warning("follow      %s: %s; the cache is served", self.model, error)
             return False
 
     @cached_property
-    def _ledger(self) -> Ledger:
-        return Ledger(self.settings.store_url)
-
-    @cached_property
-    def _trials(self) -> Canaries:
-        return Canaries(self.settings.store_url)
+    def _poll(self) -> Poll:
+        return Poll(self.settings.store_url)
 
     @property
     def _cache(self) -> Cache:
