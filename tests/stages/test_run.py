@@ -48,7 +48,7 @@ def test_what_a_run_found_is_kept_as_artifacts_of_its_mlflow_run(crowned):
     (parent,) = crowned.parents()
     client = crowned.registry.tracking.client
     folders = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert {"plots", "reference", "report"} <= folders
+    assert {"baseline", "plots", "reference", "report"} <= folders
     assert [file.path for file in client.list_artifacts(parent.info.run_id, "report")] == ["report/report.html"]
     assert parent.data.metrics["holdout_accuracy"] > 0.8
     assert parent.data.metrics["latency_p95_ms"] > 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from evergreen.evaluation.bootstrap import choose_scheme, compare
 from evergreen.evaluation.dummy import score_dummy
+from evergreen.evaluation.importance import permutation_importance
 from evergreen.evaluation.latency import Clock, measure_latency
 from evergreen.evaluation.metrics import METRICS, metric_names, require_metric, score_outputs
 from evergreen.evaluation.outputs import Labels, Outputs
@@ -50,7 +51,8 @@ def evaluate(
     train_y: "pd.Series[Any]",
     plots: Path | None = None,
 ) -> Evaluation:
-    """Everything the gate and the report need to know; with a folder in `plots`, pictures of it too.
+    """Everything the gate and the report need to know; with a folder in `plots`, pictures of it and
+    the importance of columns too.
 
     `train_y` teaches the dummy baseline. Raises SpecError for a metric the task does not have, EvergreenError where a
     model cannot predict the holdout.
@@ -78,8 +80,8 @@ def evaluate(
         return result
     from evergreen.evaluation.plots import draw
 
-    paths = draw(result, outputs, challenger.model, holdout, plots)
-    return replace(result, plots=tuple(str(path) for path in paths))
+    result = replace(result, importance=permutation_importance(rules.metric, challenger.model, holdout))
+    return replace(result, plots=tuple(str(path) for path in draw(result, outputs, plots)))
 
 
 def compare_outputs(

@@ -1,5 +1,6 @@
 """Permutation importance: what the metric loses when one raw column is shuffled."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from evergreen.evaluation.canvas import GREEN, Picture, note, shorten
 from evergreen.evaluation.metrics import METRICS, measure
 from evergreen.evaluation.outputs import take
 from evergreen.evaluation.predict import Contender, Holdout, answer, encode
+from evergreen.evaluation.result import Importance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,38 +21,36 @@ SHOWN = 15
 _MOST_COLUMNS = 60
 
 
-def permutation_importance(metric: str, model: Any, holdout: Holdout, seed: int = 0) -> "pd.DataFrame":
-    """Mean and standard deviation of the loss per raw column, largest first: columns `column`, `mean`, `std`.
+def permutation_importance(metric: str, model: Any, holdout: Holdout, seed: int = 0) -> tuple[Importance, ...]:
+    """Mean and standard deviation of the loss per raw column, largest first.
 
     Breiman, Random Forests (2001). Measured on at most 1,000 rows and 60 columns, three shuffles each. A column that
     the model does not read is left out. Empty where the metric does not exist on these rows.
     """
-    import pandas as pd
-
     rows = _sample(holdout, seed)
     (base,) = _scores(metric, model, rows, rows.frame)
     if base is None:
-        return pd.DataFrame(columns=["column", "mean", "std"])
+        return ()
     rng = np.random.default_rng(seed)
     columns = _read_columns(model, rows.frame)[:_MOST_COLUMNS]
     scores = [_scores(metric, model, rows, _shuffled(rows.frame, column, rng)) for column in columns]
     sign = 1 if METRICS[metric].greater_is_better else -1
     losses = [sign * np.array([base - value for value in values if value is not None]) for values in scores]
-    found = [(column, loss.mean(), loss.std()) for column, loss in zip(columns, losses, strict=True) if len(loss)]
-    table = pd.DataFrame(found, columns=["column", "mean", "std"])
-    return table.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+    pairs = zip(columns, losses, strict=True)
+    found = [Importance(column, float(loss.mean()), float(loss.std())) for column, loss in pairs if len(loss)]
+    return tuple(sorted(found, key=lambda each: -each.mean))
 
 
-def draw_importance(metric: str, model: Any, holdout: Holdout, picture: Picture) -> "Figure":
+def draw_importance(metric: str, found: Sequence[Importance], picture: Picture) -> "Figure":
     """The most important columns as bars, with one standard deviation over the shuffles."""
-    table = permutation_importance(metric, model, holdout).head(SHOWN)
-    figure, axes = picture.blank("What the challenger relies on", size=(6.4, 1.6 + 0.3 * max(len(table), 6)))
-    if table.empty:
+    shown = found[:SHOWN]
+    figure, axes = picture.blank("What the challenger relies on", size=(6.4, 1.6 + 0.3 * max(len(shown), 6)))
+    if not shown:
         note(axes, f"{metric} cannot be computed on these rows")
         return figure
-    axes.barh(range(len(table)), table["mean"], xerr=table["std"], color=GREEN, alpha=0.85, height=0.62,
-              error_kw={"elinewidth": 1, "alpha": 0.6})  # fmt: skip
-    axes.set_yticks(range(len(table)), [shorten(name) for name in table["column"]])
+    axes.barh(range(len(shown)), [each.mean for each in shown], xerr=[each.std for each in shown], color=GREEN,
+              alpha=0.85, height=0.62, error_kw={"elinewidth": 1, "alpha": 0.6})  # fmt: skip
+    axes.set_yticks(range(len(shown)), [shorten(each.column) for each in shown])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"loss of {metric} when the column is shuffled")

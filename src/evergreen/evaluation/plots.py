@@ -7,33 +7,28 @@ from typing import TYPE_CHECKING, Any
 from evergreen.evaluation import curves, importance, intervals, misses
 from evergreen.evaluation.canvas import Picture
 from evergreen.evaluation.outputs import Labels, Outputs
-from evergreen.evaluation.predict import Holdout
 from evergreen.evaluation.result import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(
-    evaluation: Evaluation, outputs: tuple[Outputs, ...], model: Any, holdout: Holdout, folder: Path
-) -> tuple[Path, ...]:
+def draw(evaluation: Evaluation, outputs: tuple[Outputs, ...], folder: Path) -> tuple[Path, ...]:
     """Write the pictures as PNG files into `folder` and return their paths, the most telling first.
 
-    `outputs` are the challenger's and, when there is one, the champion's; `model` is the challenger.
+    `outputs` are the challenger's and, when there is one, the champion's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_write(name, figure, folder) for name, figure in _figures(evaluation, outputs, model, holdout))
+    return tuple(_write(name, figure, folder) for name, figure in _figures(evaluation, outputs))
 
 
-def _figures(
-    evaluation: Evaluation, outputs: tuple[Outputs, ...], model: Any, holdout: Holdout
-) -> Iterator[tuple[str, "Figure"]]:
+def _figures(evaluation: Evaluation, outputs: tuple[Outputs, ...]) -> Iterator[tuple[str, "Figure"]]:
     picture = Picture(evaluation.champion_version)
     if evaluation.comparison is not None:
         yield "comparison", intervals.draw_comparison(evaluation, picture)
     for name, drawer in _drawers(outputs[0]):
         yield name, drawer(outputs, picture)
-    yield "importance", importance.draw_importance(evaluation.metric, model, holdout, picture)
+    yield "importance", importance.draw_importance(evaluation.metric, evaluation.importance, picture)
 
 
 def _drawers(outputs: Outputs) -> Iterator[tuple[str, Callable[[tuple[Any, ...], Picture], "Figure"]]]:

@@ -65,11 +65,21 @@ class Flips:
 
 
 @dataclass(frozen=True)
+class Importance:
+    """What the metric loses when one raw column is shuffled: mean and standard deviation over the shuffles."""
+
+    column: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Everything the gate needs to know about the holdout.
 
     `champion_saw_holdout` is True where the champion was trained on rows of this holdout: a comparison would
-    flatter it and is not made.
+    flatter it and is not made. `importance` is the challenger's on the metric, the largest first; it is measured
+    where pictures are drawn.
     """
 
     metric: str
@@ -88,3 +98,4 @@ class Evaluation:
     holdout_from: datetime | None = None
     holdout_until: datetime | None = None
     plots: tuple[str, ...] = ()
+    importance: tuple[Importance, ...] = ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.data.frame import read_snapshot
 from evergreen.drift.check import drift_checks
 from evergreen.evaluation.evaluate import EvaluationRules, evaluate
-from evergreen.evaluation.predict import Contender, Holdout
+from evergreen.evaluation.predict import Contender, Holdout, answer
 from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
 from evergreen.registry.provenance import DRAW
@@ -15,7 +15,8 @@ from evergreen.registry.versions import said_of_pin
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION, ColumnType
 from evergreen.spec.model import ModelSpec
-from evergreen.stages.assess import load_champion, predictions, with_derived
+from evergreen.stages.assess import load_champion, with_derived
+from evergreen.stages.baseline import as_column, keep_baseline
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
 from evergreen.training.fit import load_model
@@ -29,7 +30,7 @@ log = logging.getLogger("evergreen.evaluate")
 
 
 def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
-    """Score both models on the holdout and keep the challenger's reference for the day it is champion."""
+    """Score both models on the holdout and keep what the challenger is measured by on the day it is champion."""
     split = reached(evidence.split)
     spec, tracking = job.spec, tracking_of(settings)
     train, held_out = read_positions(split)
@@ -40,7 +41,9 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
     result = evaluate(holdout, challenger, champion, rules, target, job.workspace / "plots")
     tracking.log_metrics(reached(job.tracking).run_id, _metrics(result.challenger.metrics, result))
     tracking.log_artifacts(reached(job.tracking).run_id, result.plots, "plots")
-    _keep_reference(job, train, challenger.model, predictions(challenger.model, holdout.frame), settings)
+    said = answer(challenger, holdout.frame)
+    _keep_reference(job, train, challenger.model, as_column(said, holdout.frame), settings)
+    keep_baseline(job, holdout, challenger, said, result, settings)
     log.info("evaluate    %s", _summary(result))
     return evidence.add(evaluation=result)
 

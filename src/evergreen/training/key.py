@@ -32,6 +32,7 @@ _NOT_OF_DATA = {"source", "window", "label_delay"}
 _TRAINS_NOTHING = (
     "cli",
     "cluster",
+    "monitoring",
     "notify",
     "operations",
     "orchestrator",
