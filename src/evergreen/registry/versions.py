@@ -124,14 +124,6 @@ class Registry:
         require_unprotected(model, number, self.aliases(model), self.store)
         require_unheld(model, number, found.tags, self.store)
 
-    def delete_version(self, model: str, number: int) -> None:
-        """Delete a version that nobody needs, for a caller who has the model's `turn`; its run and its files stay.
-
-        Raises ProtectedVersion as `require_deletable`, and UserError where there is no such version.
-        """
-        self.require_deletable(model, number)
-        delete_version(self.tracking, model, number)
-
     def promote(
         self,
         model: str,
