@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LABELS_AT_ONCE = 1_000
+_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,27 @@ class Caller:
         """
         import httpx
 
+        with httpx.Client(timeout=_PATIENCE_SECONDS, verify=self.server.url.startswith("https")) as client:
+            return self.send(client, stop, told)
+
+    def send(
+        self, client: "httpx.Client", stop: Callable[[], bool], told: Callable[[Sent], object] | None = None
+    ) -> Sent:
+        """The same over a client that is open."""
         draw, begun, drawn = np.random.default_rng(self.plan.seed), self.clock(), 0
-        with httpx.Client(verify=self.server.url.startswith("https")) as client:
-            while not stop() and (self.plan.rows is None or drawn < self.plan.rows):
-                self.drifting = self.drifting or self._sets_in(drawn)
-                rows = self._draw(drawn, draw)
-                self._ask(client, rows, draw)
-                drawn += len(rows)
-                self._tell(client, self.clock())
-                if told is not None:
-                    told(self.sent)
-                behind = begun + timedelta(seconds=drawn / self.plan.per_second) - self.clock()
-                self.wait(max(0.0, behind.total_seconds()))
-            if not stop():
-                self.wait(self.plan.label_delay.total_seconds())
+        while not stop() and (self.plan.rows is None or drawn < self.plan.rows):
+            self.drifting = self.drifting or self._sets_in(drawn)
+            rows = self._draw(drawn, draw)
+            self._ask(client, rows, draw)
+            drawn += len(rows)
             self._tell(client, self.clock())
+            if told is not None:
+                told(self.sent)
+            behind = begun + timedelta(seconds=drawn / self.plan.per_second) - self.clock()
+            self.wait(max(0.0, behind.total_seconds()))
+        if not stop():
+            self.wait(self.plan.label_delay.total_seconds())
+        self._tell(client, self.clock())
         return self.sent
 
     def _sets_in(self, drawn: int) -> bool:

@@ -40,7 +40,6 @@ class Server:
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
-    seconds: float = 30.0
 
     def predict(self, client: "httpx.Client", rows: Sequence[Mapping[str, Any]]) -> tuple[Answered, ...] | None:
         """The answers, in the order of the rows; None where the server refuses the rows for what they hold.
@@ -67,7 +66,7 @@ class Server:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
             url = f"{self.url}/models/{self.model}/{what}"
-            answer = client.post(url, json=values, headers=headers, timeout=self.seconds)
+            answer = client.post(url, json=values, headers=headers)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise UnavailableError(f"{where}: does not answer ({why}); start it with evergreen serve") from error
