@@ -1,137 +1,200 @@
-"""CPU per request of the process tree, beside `mlflow models serve` of the same model.
+"""What a prediction costs, beside `mlflow models serve` of the same model and other servers: CPU of the process tree.
 
-Both have one worker, and Evergreen captures into SQLite. The client is a process of its own. Trust ratios and CPU time:
-on a shared machine seconds say little. `python benchmarks/serving/load.py --help`
+    python benchmarks/serving/load.py                                       all of it: two models, in about ten minutes
+    python benchmarks/serving/load.py --only mlflow,evergreen --models logistic_regression --connections 1,16
+
+Every server has one worker, and Evergreen captures into SQLite. All of a model's servers run; each case is put to one
+after the other, in rounds, by a client in a process of its own. CPU and answers of the rounds are added. Before, each
+has to give the pipeline's own answers. Trust ratios and CPU: on a shared machine seconds say little. Linux.
 """
 
 import argparse
 import json
-import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
+import contestants
+import figures
 import psutil
 import workload
+from contestants import Contestant, body_of
+from figures import Case, Figures
+from process import cpu_seconds, peak_megabytes, running
+
+from evergreen.supervisor.ports import free_port
 
 HERE = Path(__file__).parent
-CASES = {"1 row, 1": (1, 1), "1 row, 16": (1, 16), "1 row, 64": (1, 64), "1000 rows, 1": (1000, 1)}
+_WARM_SECONDS = 1.0
+_CHECKED_ROWS = 25
 
 
-@contextmanager
-def serving(command: list[str], url: str, environment: dict[str, str]) -> Iterator[psutil.Process]:
-    """A server, once it answers at an address; ended afterwards with all its children."""
-    with tempfile.TemporaryFile() as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as started:
-        process = psutil.Process(started.pid)
-        try:
-            wait_for(url, started)
-            yield process
-        finally:
-            family = [process, *process.children(recursive=True)] if process.is_running() else []
-            for one in reversed(family):
-                one.terminate()
-            psutil.wait_procs(family, timeout=20)
+@dataclass(frozen=True)
+class Server:
+    """A contestant that runs, and what it was asked before."""
+
+    who: Contestant
+    port: int
+    process: psutil.Process
+    warm: set[Case] = field(default_factory=set)
 
 
-def wait_for(url: str, started: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if started.poll() is not None:
-            sys.exit(f"{started.args}: ended with {started.returncode}")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    sys.exit(f"{url} does not answer")
+@dataclass
+class Progress:
+    """Says on standard error what was measured, of how much."""
 
+    total: int
+    done: int = field(default=0)
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Of the process and its children, those that ended among them."""
-    total = 0.0
-    for one in (process, *process.children(recursive=True)):
-        times = one.cpu_times()
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-def peak_megabytes(process: psutil.Process) -> float:
-    """The largest that the tree's processes were, each for itself, added."""
-    peaks = 0.0
-    for one in (process, *process.children(recursive=True)):
-        status = Path(f"/proc/{one.pid}/status").read_text()
-        peaks += int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
-    return peaks
-
-
-def measure(process: psutil.Process, port: int, path: str, bodies: list[bytes], connections: int, seconds: float):
-    """CPU milliseconds a request, and what the client saw."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump([body.decode() for body in bodies], file)
-        file.flush()
-        client = [sys.executable, str(HERE / "client.py"), str(port), path, str(connections)]
-        # A first, short one: whatever is made at the first use is made then.
-        subprocess.run([*client, str(min(1.0, seconds)), file.name], check=True, capture_output=True)
-        before = cpu_seconds(process)
-        done = subprocess.run([*client, str(seconds), file.name], check=True, capture_output=True, text=True)
-        spent = cpu_seconds(process) - before
-    seen = json.loads(done.stdout)
-    return {"cpu_ms": round(1000 * spent / max(1, seen["answers"]), 4), **seen}
+    def say(self, what: str) -> None:
+        self.done += 1
+        print(f"[{self.done}/{self.total}] {what}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--kinds", default="logistic_regression,hist_gradient_boosting")
-    asked.add_argument("--seconds", type=float, default=5.0)
-    asked.add_argument("--port", type=int, default=8950)
-    asked.add_argument("--only", choices=["evergreen", "mlflow"], help="One of the two servers.")
-    asked.add_argument("--json", type=Path, help="Write every figure there.")
-    options = asked.parse_args()
-    figures = {}
-    for kind in options.kinds.split(","):
-        with tempfile.TemporaryDirectory() as folder:
-            figures[kind] = run_kind(Path(folder), kind, options)
+    options = parse()
+    # A kill ends the servers as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    contestants.make_peers()
+    cases = [Case(1, count) for count in options.connections] + [Case(rows, 1) for rows in options.rows]
+    progress = Progress(len(options.models) * len(options.only) * len(cases) * options.rounds)
+    found = {}
+    for kind in options.models:
+        with tempfile.TemporaryDirectory(prefix="evergreen-load-") as folder:
+            found[kind] = measure_kind(Path(folder), kind, cases, options, progress)
+        print(figures.tables(kind, cases, found[kind]), flush=True)
     if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2))
+        options.json.write_text(json.dumps({kind: figures.plain(each) for kind, each in found.items()}, indent=2))
 
 
-def run_kind(home: Path, kind: str, options: argparse.Namespace):
+def parse() -> argparse.Namespace:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--models", type=_some(tuple(workload.PARAMS)), default=list(workload.PARAMS))
+    asked.add_argument("--only", type=_some(contestants.NAMES), default=list(contestants.NAMES), help="Some servers.")
+    asked.add_argument("--connections", type=_numbers, default=[1, 16, 64], help="That ask for single rows.")
+    asked.add_argument("--rows", type=_numbers, default=[1000], help="Of a batch; empty for none.")
+    asked.add_argument("--seconds", type=float, default=3.0, help="Of one measurement.")
+    asked.add_argument("--rounds", type=int, default=2)
+    asked.add_argument("--json", type=Path, help="Write every figure there.")
+    return asked.parse_args()
+
+
+def measure_kind(
+    home: Path, kind: str, cases: list[Case], options: argparse.Namespace, progress: Progress
+) -> dict[str, Figures]:
+    """Figures of one model, by the names of the contestants."""
+    print(f"{kind}: training it, and starting the servers", file=sys.stderr, flush=True)
     model = workload.prepare(home, kind)
-    figures = {}
-    for name, (command, health, path) in servers(model, options.port).items():
-        if options.only not in (None, name):
-            continue
-        environment = {**os.environ, "EVERGREEN_HOME": str(home), "EVERGREEN_CONFIGS": str(home / "configs")}
-        environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-        # MLflow starts uvicorn by its name.
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with serving(command, f"http://127.0.0.1:{options.port}{health}", environment) as process:
-            for case, (rows, connections) in CASES.items():
-                ours, theirs = workload.bodies(rows, 100 if rows == 1 else 4)
-                bodies = ours if name == "evergreen" else theirs
-                found = measure(process, options.port, path, bodies, connections, options.seconds)
-                figures.setdefault(case, {})[name] = found
-                print(f"{kind:24} {case:14} {name:10} {found}", flush=True)
-            figures.setdefault("peak_megabytes", {})[name] = round(peak_megabytes(process))
-            print(f"{kind:24} {'peak MB':14} {name:10} {figures['peak_megabytes'][name]}", flush=True)
-    for case in CASES:
-        if len(figures[case]) == 2:
-            ratio = figures[case]["mlflow"]["cpu_ms"] / figures[case]["evergreen"]["cpu_ms"]
-            print(f"{kind:24} {case:14} {ratio:.1f} times less CPU", flush=True)
-    return figures
+    wanted = [who for who in contestants.contestants(home, model) if who.name in options.only]
+    found = {who.name: Figures(who.said) for who in wanted}
+    with ExitStack() as started:
+        servers = [start(who, home, started) for who in wanted]
+        for server in servers:
+            require_equal(server, model)
+        measured: list[tuple[str, Callable[[Case], dict[str, Any]]]] = [
+            (server.who.name, lambda case, server=server: measure(server, case, options.seconds)) for server in servers
+        ]
+        if "loop" in options.only:
+            found["loop"] = Figures(contestants.LOOP)
+            measured.append(("loop", lambda case: loop(model, case, options.seconds)))
+        for case, name, ask in turns(cases, measured, options.rounds):
+            if name == "loop" and case.connections > 1:
+                progress.done += 1
+                continue
+            found[name].add(case, ask(case))
+            progress.say(f"{kind}, {case}, {name}: {found[name].cpu_ms(case):.3f} ms")
+        for server in servers:
+            found[server.who.name].peak_megabytes = peak_megabytes(server.process)
+    return found
 
 
-def servers(model: Path, port: int) -> dict[str, tuple[list[str], str, str]]:
-    """Command, address of its health, and path of predictions."""
-    ours = [sys.executable, "-m", "evergreen.cli.main", "serve", workload.NAME, "--port", str(port)]
-    mlflow = [str(Path(sys.executable).with_name("mlflow")), "models", "serve", "-m", str(model)]
-    mlflow += ["--env-manager", "local", "-p", str(port), "-w", "1"]
-    return {"evergreen": (ours, "/ready", "/predict"), "mlflow": (mlflow, "/health", "/invocations")}
+def turns(cases: list[Case], measured: list[Any], rounds: int) -> Iterator[tuple[Case, str, Callable[[Case], Any]]]:
+    """Each contestant after the other, every other round from the last to the first."""
+    for case in cases:
+        for turn in range(rounds):
+            for name, ask in measured[:: -1 if turn % 2 else 1]:
+                yield case, name, ask
+
+
+def start(who: Contestant, home: Path, started: ExitStack) -> Server:
+    port = free_port()
+    command = [part.replace(contestants.PORT, str(port)) for part in who.command]
+    health = f"http://127.0.0.1:{port}{who.health}"
+    log = home / f"{who.name}.log"
+    return Server(who, port, started.enter_context(running(command, health, contestants.environment_of(who), log)))
+
+
+def require_equal(server: Server, model: workload.Model) -> None:
+    """End where a server does not give the pipeline's own answers: what it costs would say nothing."""
+    if server.who.says is None:
+        return
+    import pandas as pd
+
+    (rows,) = workload.requests_of(_CHECKED_ROWS, 1)
+    expected = model.fitted.predict(pd.DataFrame(rows)).tolist()
+    asked = [rows, *([row] for row in rows)]
+    said = [server.who.says(post(server, body_of(server.who.form, some))) for some in asked]
+    if said[0] != expected or [one for (one,) in said[1:]] != expected:
+        sys.exit(f"{server.who.name} does not answer as the pipeline does")
+
+
+def post(server: Server, body: bytes) -> Any:
+    address = f"http://127.0.0.1:{server.port}{server.who.path}"
+    with urlopen(Request(address, body, {"content-type": "application/json"})) as answer:
+        return json.load(answer)
+
+
+def measure(server: Server, case: Case, seconds: float) -> dict[str, Any]:
+    """What the client saw of one server, and the CPU that it took meanwhile."""
+    is_warm = case in server.warm
+    server.warm.add(case)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        some = workload.requests_of(case.rows, 100 if case.rows == 1 else 4)
+        json.dump([body_of(server.who.form, rows).decode() for rows in some], file)
+        file.flush()
+        client = [sys.executable, str(HERE / "client.py"), str(server.port), server.who.path, str(case.connections)]
+        if not is_warm:
+            # Whatever is made at the first use is made in a first, short one; peers that adapt do so then.
+            subprocess.run([*client, str(min(_WARM_SECONDS, seconds)), file.name], check=True, capture_output=True)
+        before = cpu_seconds(server.process)
+        done = subprocess.run([*client, str(seconds), file.name], check=True, capture_output=True, text=True)
+        spent = cpu_seconds(server.process) - before
+    return {"cpu_s": spent, **json.loads(done.stdout)}
+
+
+def loop(model: workload.Model, case: Case, seconds: float) -> dict[str, Any]:
+    """What the pipeline alone costs, a request after the other."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(workload.requests_of(case.rows, 20 if case.rows == 1 else 4), file)
+        file.flush()
+        command = [sys.executable, str(contestants.PEERS / "loop.py"), str(model.pipeline), file.name, str(seconds)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def _some(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        chosen = [part for part in text.split(",") if part]
+        if unknown := [part for part in chosen if part not in known]:
+            raise argparse.ArgumentTypeError(f"unknown {unknown[0]}; there are {', '.join(known)}")
+        return chosen
+
+    return read
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("stopped; every server was ended")

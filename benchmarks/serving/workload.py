@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import joblib
 import yaml
 
 from evergreen.data.frame import canonical_frame
@@ -25,8 +28,17 @@ PARAMS = {"logistic_regression": {"max_iter": 200}, "hist_gradient_boosting": {"
 ROWS = 20_000
 
 
-def prepare(home: Path, kind: str) -> Path:
-    """Train a model of a kind and put it where `evergreen serve bench` finds it; the folder of the MLflow model."""
+@dataclass(frozen=True)
+class Model:
+    """A trained model: the folder that MLflow serves, and the pipeline as joblib keeps it."""
+
+    folder: Path
+    pipeline: Path
+    fitted: Any
+
+
+def prepare(home: Path, kind: str) -> Model:
+    """Train a model of a kind and put it where each server finds it."""
     frame, labels = _table()
     features = FeatureSpec.model_validate({"numeric": NUMERIC, "categorical": CATEGORICAL})
     prepared = build_preprocessing(features, TYPES, encoding_of(kind), None).fit(frame)
@@ -36,17 +48,16 @@ def prepare(home: Path, kind: str) -> Path:
         estimator.set_params(categorical_features=mask.tolist())
     pipeline = with_estimator(prepared, estimator)
     pipeline[-1].fit(pipeline[:-1].transform(frame), labels)
-    return _log(home, pipeline, frame.head(1000))
+    folder, file = _log(home, pipeline, frame.head(1000)), home / "pipeline.joblib"
+    joblib.dump(pipeline, file)
+    return Model(folder, file, pipeline)
 
 
-def bodies(rows: int, count: int) -> tuple[list[bytes], list[bytes]]:
-    """Requests of so many rows each: for Evergreen, and for MLflow's scoring server."""
-    frame = _table()[0].head(max(rows * count, 1))
-    records = json.loads(frame.to_json(orient="records"))
-    chunks = [records[i * rows : (i + 1) * rows] for i in range(count)]
-    ours = [json.dumps(chunk[0] if rows == 1 else {"rows": chunk}).encode() for chunk in chunks]
-    split = [{"columns": list(TYPES), "data": [list(row.values()) for row in chunk]} for chunk in chunks]
-    return ours, [json.dumps({"dataframe_split": one}).encode() for one in split]
+def requests_of(rows: int, count: int) -> list[list[dict[str, Any]]]:
+    """So many requests of so many rows each, as JSON has them."""
+    frame = _table()[0].head(rows * count)
+    records = json.loads(frame.to_json(orient="records", double_precision=15))
+    return [records[i * rows : (i + 1) * rows] for i in range(count)]
 
 
 def _table():
