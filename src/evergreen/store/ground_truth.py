@@ -9,8 +9,11 @@ import sqlalchemy as sa
 
 from evergreen.store.prediction import Feedback
 from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
+from evergreen.store.traffic_group import ALL
 
 _AT_ONCE = 500
+_DIGITS = "0123456789"
+_MOST_DIGITS = 9
 
 
 class Outcome(StrEnum):
@@ -50,12 +53,27 @@ def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
     p, f, later = predictions.c, ground_truth.c, predictions.alias("later")
     chosen = [f.id, p.id.label("prediction"), p.traffic, f.label, f.at, f.received_at]
     rule = sa.and_((f.model == model) & (p.model == model), *(each for each in (predicted, known) if each is not None))
-    by_id = sa.select(*chosen).join(predictions, p.id == f.prediction_id).where(rule)
+    one = (p.id == f.prediction_id) & ~p.id.endswith(ALL)
+    by_id = sa.select(*chosen).join(predictions, one).where(rule)
     newer = (later.c.model == model) & (later.c.row_id == f.row_id) & (later.c.request != p.request)
     overtaken = sa.exists().where(newer & (later.c.at > p.at) & (later.c.at <= f.at))
     same_row = (p.row_id == f.row_id) & (p.at <= f.at)
     by_row = sa.select(*chosen).join(predictions, same_row).where(rule & f.prediction_id.is_(None) & ~overtaken)
-    return sa.union_all(by_id, by_row)
+    chosen[1] = f.prediction_id.label("prediction")
+    group, place = _group_and_place(f.prediction_id)
+    inside = place.between(p.position, p.position + traffic.c.rows - 1)
+    by_group = sa.select(*chosen).join(predictions, p.id == group).join(traffic, traffic.c.id == p.traffic)
+    return sa.union_all(by_id, by_row, by_group.where(rule & inside))
+
+
+def _group_and_place(name: Any) -> tuple[Any, Any]:
+    """Of the id of a prediction: that of the row that may stand for its whole group, and its place in the request; null
+    where it does not end as ours do.
+    """
+    request = sa.func.rtrim(name, _DIGITS)
+    digits = sa.func.substr(name, sa.func.length(request) + 1)
+    number = sa.case((sa.func.length(digits).between(1, _MOST_DIGITS), sa.cast(digits, sa.Integer)))
+    return request.concat(ALL), sa.case((sa.cast(number, sa.Text) == digits, number))
 
 
 def versions_of(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[set[int]]:
@@ -66,14 +84,23 @@ def versions_of(connection: sa.Connection, model: str, feedback: Sequence[Feedba
         chosen = feedback[start : start + _AT_ONCE]
         ids = {each.prediction_id for each in chosen} - {None}
         rows = {each.row_id for each in chosen if each.prediction_id is None} - {None}
+        names = {*ids, *(_group_of(name) for name in ids if name)}
         for name, row_id, version in connection.execute(
-            query.where((p.model == model) & (p.id.in_(ids) | p.row_id.in_(rows)))
+            query.where((p.model == model) & (p.id.in_(names) | p.row_id.in_(rows)))
         ):
             about.setdefault(("id", name), set()).add(version)
             about.setdefault(("row", row_id), set()).add(version)
-    return [
-        about.get(("row", f.row_id) if f.prediction_id is None else ("id", f.prediction_id), set()) for f in feedback
-    ]
+    return [set().union(*(about.get(key, ()) for key in _keys(each))) for each in feedback]
+
+
+def _keys(feedback: Feedback) -> tuple[tuple[str, str | None], ...]:
+    if feedback.prediction_id is None:
+        return (("row", feedback.row_id),)
+    return ("id", feedback.prediction_id), ("id", _group_of(feedback.prediction_id))
+
+
+def _group_of(name: str) -> str:
+    return f"{name.rstrip(_DIGITS)}{ALL}"
 
 
 def _keep(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -> list[Outcome]:
@@ -97,7 +124,8 @@ def _judge(connection: sa.Connection, model: str, numbers: Sequence[int]) -> dic
     if not about:
         return dict.fromkeys(numbers, Outcome.UNKNOWN)
     every: dict[str, list[Any]] = {}
-    for label in connection.execute(labels_of(model, predicted=predictions.c.id.in_(about))).mappings():
+    near = predictions.c.id.in_({*about, *map(_group_of, about)})
+    for label in connection.execute(labels_of(model, predicted=near)).mappings():
         every.setdefault(label["prediction"], []).append(label)
     found = {label["id"]: _compare(label, every[label["prediction"]]) for label in new}
     return {number: found.get(number, Outcome.UNKNOWN) for number in numbers}

@@ -13,7 +13,7 @@ from evergreen.store.database import answering, open_engine, writing
 from evergreen.store.ground_truth import Outcome, keep, labels_of, read_labels, versions_of
 from evergreen.store.prediction import Feedback, Prediction, Role
 from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
-from evergreen.store.traffic_group import SPAN, choose, unpack
+from evergreen.store.traffic_group import ALL, SPAN, choose, unpack
 from evergreen.store.traffic_writer import TrafficWriter
 
 CHUNK_ROWS = 50_000
@@ -149,11 +149,14 @@ class Traffic:
         p, c, during = predictions.c, traffic.c, _during(since, until)
         who = (c.version, c.role)
         near = (c.model == model) & (_first_at >= to_micros(since) - SPAN) & (c.first_at < until)
-        times = (sa.func.count(), sa.func.min(p.at, type_=p.at.type), sa.func.max(p.at, type_=p.at.type))
+        # A row may stand for all rows of its group.
+        number = sa.func.sum(sa.case((p.id.endswith(f".{ALL}"), c.rows), else_=1))
+        times = (number, sa.func.min(p.at, type_=p.at.type), sa.func.max(p.at, type_=p.at.type))
         there = sa.select(*who, *times).select_from(traffic.join(predictions, c.id == p.traffic)).where(near & during)
         about = labels_of(model, predicted=during).subquery()
-        number = sa.func.count(about.c.prediction.distinct())
-        labelled = sa.select(*who, number).select_from(about.join(traffic, c.id == about.c.traffic))
+        labelled = sa.select(*who, sa.func.count(about.c.prediction.distinct())).select_from(
+            about.join(traffic, c.id == about.c.traffic)
+        )
         known = {(version, role): count for version, role, count in self._look(labelled.group_by(*who))}
         return tuple(
             Count(version, Role(role), rows, known.get((version, role), 0), first, last)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from evergreen.store.block import Block, pack_block, unpack_block
 from evergreen.store.prediction import Prediction, Role
 from evergreen.store.tables import to_micros
 
@@ -17,9 +18,15 @@ MOST_ROWS = 2_000
 SPAN = 3_600_000_000
 """Microseconds that a group lies within: whoever looks for a time has to look this much before it, and no further."""
 
+ALL = "*"
+"""In place of a number, in the id of a row of `predictions` that stands for all rows of its group: those of a request
+from its `position` on."""
+
 # Of a few rows compressing costs more than it saves.
 _SMALL = 2_000
 _BRACE = b"{"
+# A map of MessagePack begins with a byte from here on; JSON and zlib do not.
+_BLOCK = 0x80
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -39,6 +46,56 @@ class Group:
     def key(self) -> str:
         """What tells a group that was written already from one that was not."""
         return f"{self.predictions[0].id} {self.role} {self.version}"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A group as it is written: a row of `traffic`, and those of `predictions` without the number of the first."""
+
+    key: str
+    model: str
+    version: int
+    role: Role
+    first_at: int
+    last_at: int
+    rows: int
+    content: bytes
+    places: Sequence[tuple[Any, ...]]
+
+
+def packed(rows: Sequence[Prediction | Block]) -> Iterator[Packed]:
+    """Predictions that came in any order, and blocks, as groups."""
+    alone = [row for row in rows if not isinstance(row, Block)]
+    for group in split(alone):
+        yield _packed_group(group)
+    for block in rows if len(alone) < len(rows) else ():
+        for part in block.parts(MOST_ROWS) if isinstance(block, Block) else ():
+            yield _packed_block(part)
+
+
+def _packed_group(group: Group) -> Packed:
+    first, last, rows = min(group.at), max(group.at), len(group.at)
+    # The request is looked at only where several predictions share a row.
+    places = [
+        (position, p.id, group.model, at, p.row_id, None if p.row_id is None else p.request)
+        for position, (p, at) in enumerate(zip(group.predictions, group.at, strict=True))
+    ]
+    return Packed(group.key, group.model, group.version, group.role, first, last, rows, pack(group), places)
+
+
+def _packed_block(block: Block) -> Packed:
+    at, model = to_micros(block.at), block.model
+    key = f"{block.request}.{block.places[0]} {block.role} {block.version}"
+    if block.whole:
+        # One row stands for all: a row each would take longer than everything else that is done for them.
+        places: list[tuple[Any, ...]] = [(block.places[0], f"{block.request}.{ALL}", model, at, None, None)]
+    else:
+        named = block.row_ids or [None] * len(block)
+        places = [
+            (position, name, model, at, row_id, None if row_id is None else block.request)
+            for position, (name, row_id) in enumerate(zip(block.ids, named, strict=True))
+        ]
+    return Packed(key, model, block.version, block.role, at, at, len(block), pack_block(block, at), places)
 
 
 def split(predictions: Sequence[Prediction]) -> Iterator[Group]:
@@ -77,6 +134,8 @@ def pack(group: Group) -> bytes:
 
 def unpack(content: bytes, fields: Sequence[str] | None = None) -> dict[str, Any]:
     """The columns of `pack`, with all inputs, or with these fields of them: the others are not looked into."""
+    if content[0] >= _BLOCK:
+        return unpack_block(content, fields)
     text = content if content[:1] == _BRACE else zlib.decompress(content)
     if fields is None:
         columns: dict[str, Any] = _decode(text)

@@ -9,10 +9,11 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from evergreen.errors import RowError
+from evergreen.store.block import Block
 from evergreen.store.database import answering, open_engine
 from evergreen.store.prediction import Prediction
 from evergreen.store.tables import predictions, to_micros, traffic
-from evergreen.store.traffic_group import Group, pack, split
+from evergreen.store.traffic_group import Packed, packed
 
 
 class TrafficWriter:
@@ -25,19 +26,19 @@ class TrafficWriter:
         self.url = url
         self._connection: sa.Connection | None = None
 
-    def write(self, rows: Sequence[Prediction], now: datetime) -> int:
+    def write(self, rows: Sequence[Prediction | Block], now: datetime) -> int:
         """Write all or none of them, in one transaction; how many groups that were.
 
         Twice is once: the same rows may be given again after a failure that left open whether they were written.
         Raises RowError where one of them can never be written, and UnavailableError where the database does not answer,
         is locked, or takes no writes.
         """
-        groups, written_at = _packed(rows), to_micros(now)
+        groups, written_at = _pack(rows), to_micros(now)
         mark = "?" if self._engine.dialect.name == "sqlite" else "%s"
         try:
             with answering(self.url), self._transaction() as cursor:
-                for group, content in groups:
-                    _insert(cursor, mark, group, content, written_at)
+                for group in groups:
+                    _insert(cursor, mark, group, written_at)
         except BaseException:
             self.close()
             raise
@@ -83,28 +84,20 @@ class TrafficWriter:
         return self._connection.connection
 
 
-def _packed(rows: Sequence[Prediction]) -> list[tuple[Group, bytes]]:
+def _pack(rows: Sequence[Prediction | Block]) -> list[Packed]:
     try:
-        return [(group, pack(group)) for group in split(rows)]
+        return list(packed(rows))
     except MemoryError:
         raise
     except Exception as error:
         raise RowError(f"a prediction cannot be packed ({type(error).__name__}: {error})") from error
 
 
-def _insert(cursor: Any, mark: str, group: Group, content: bytes, now: int) -> None:
-    whole = (group.model, group.version, group.role.value, min(group.at), max(group.at), now, len(group.at), content)
-    inserted = cursor.execute(_GROUP[mark], (group.key, *whole)).fetchone()
+def _insert(cursor: Any, mark: str, group: Packed, now: int) -> None:
+    whole = (group.model, group.version, group.role.value, group.first_at, group.last_at, now, group.rows)
+    inserted = cursor.execute(_GROUP[mark], (group.key, *whole, group.content)).fetchone()
     if inserted is not None:
-        cursor.executemany(_PLACE[mark], _places(group, inserted[0]))
-
-
-def _places(group: Group, number: int) -> list[tuple[Any, ...]]:
-    # The request is looked at only where several predictions share a row.
-    return [
-        (number, position, p.id, group.model, at, p.row_id, None if p.row_id is None else p.request)
-        for position, (p, at) in enumerate(zip(group.predictions, group.at, strict=True))
-    ]
+        cursor.executemany(_PLACE[mark], [(inserted[0], *place) for place in group.places])
 
 
 def _insert_into(table: sa.Table, mark: str, names: Sequence[str], rest: str = "") -> str:
