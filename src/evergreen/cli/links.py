@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,16 +32,16 @@ class _Open(Exception):  # noqa: N818 - a link that did not close is no error of
 class Links:
     """Watches the store of the loop's home until everything that shall happen has, or the time is up.
 
-    `deadline` is a moment of the monotonic clock. `broken` is why the traffic ended, where it did.
+    `begun` and `deadline` are moments of the monotonic clock. `broken` is why the traffic ended, where it did.
     """
 
     settings: Settings
     model: str
     caller: "Caller"
     console: "Console"
+    begun: float
     deadline: float
     broken: str = ""
-    _begun: float = field(default_factory=time.monotonic)
 
     def close(self, quiet_windows: int) -> bool:
         """True where every link closed; what happened is printed link by link."""
@@ -123,5 +123,5 @@ class Links:
         self._say("✓", text, "green")
 
     def _say(self, mark: str, text: str, style: str) -> None:
-        seconds = time.monotonic() - self._begun
+        seconds = time.monotonic() - self.begun
         self.console.print(f"{seconds:6.0f} s  {mark} {text}", style=style, markup=False, highlight=False)

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from evergreen.simulation.caller import Caller
     from evergreen.spec.model import ModelSpec
 
+_LOOK_SECONDS = 0.5
 _PREFIXES = ("PREFECT_", "EVERGREEN_", "MLFLOW_")
 _MARK = "loop.txt"
 # Half of them the champion learns from, the other half comes as traffic.
 _ROWS = 24_000
+# Of the drift: for this share of the rows a concept turns.
+_STRENGTH = 0.5
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -157,7 +160,7 @@ def _close(stage: Stage, wishes: Wishes, console: "Console") -> bool:
         stage.write(wishes, now)
         _require(stage.evergreen("run", stage.name, "--as-of", now.isoformat()), "run", stage)
     caller = _caller(stage, spec, wishes)
-    links = Links(stage.settings, spec.model, caller, console, begun + wishes.seconds)
+    links = Links(stage.settings, spec.model, caller, console, begun, begun + wishes.seconds)
     told = threading.Event()
     traffic = threading.Thread(target=_send, args=(caller, told, links), daemon=True)
     traffic.start()
@@ -189,13 +192,16 @@ def _caller(stage: Stage, spec: "ModelSpec", wishes: Wishes) -> "Caller":
     if state is None or state.serving is None:
         raise EvergreenError(f"{stage.home}: nothing serves; see its logs")
     request_rows = max(1, round(wishes.per_second / 10))
-    plan = Plan(None, wishes.per_second, request_rows, wishes.drift, drift_after=None)
+    plan = Plan(None, wishes.per_second, request_rows, wishes.drift, drift_after=None, strength=_STRENGTH)
     server = Server(state.serving, spec.model)
     return Caller(stage.live, spec, plan, server, lambda: datetime.now(UTC), time.sleep)
 
 
 def _send(caller: "Caller", told: threading.Event, links: Any) -> None:
     try:
+        # Within seconds of its promotion the champion is fetched, verified and warmed.
+        while not caller.server.is_ready() and not told.is_set():
+            time.sleep(_LOOK_SECONDS)
         caller.run(told.is_set)
     except EvergreenError as error:
         links.broken = str(error)

@@ -19,7 +19,7 @@ import typer
 from evergreen.cli.forked import run_forked
 from evergreen.cli.launch import environment
 from evergreen.errors import UnavailableError, UserError
-from evergreen.serving.cache import SPEC, Kept
+from evergreen.serving.cache import Kept, read_spec
 from evergreen.serving.capture import Capture
 from evergreen.serving.desk import Desk
 from evergreen.serving.document import row_example
@@ -39,7 +39,6 @@ from evergreen.serving.service import Outside, build_app
 from evergreen.serving.shadow import Shadow
 from evergreen.serving.trial import Trials
 from evergreen.settings import Settings
-from evergreen.spec import load_spec
 from evergreen.stages.open import find_model
 from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
@@ -162,7 +161,7 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
         served = load_served(folder, kept)
         if kept.decision is None:
             # What is kept of a challenger's answers is what is kept of the champion's: the two are compared.
-            rules = kept_of(load_spec(folder / SPEC))
+            rules = kept_of(read_spec(folder))
             capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable), served.version)
         return served
 

@@ -41,6 +41,15 @@ class Server:
     model: str
     key: str | None = field(default=None, repr=False)
 
+    def is_ready(self) -> bool:
+        """True where it answers, and serves every model that it shall."""
+        import httpx
+
+        try:
+            return httpx.get(f"{self.url}/ready", verify=self.url.startswith("https")).is_success
+        except httpx.TransportError:
+            return False
+
     def predict(self, client: "httpx.Client", rows: Sequence[Mapping[str, Any]]) -> tuple[Answered, ...] | None:
         """The answers, in the order of the rows; None where the server refuses the rows for what they hold.
 
