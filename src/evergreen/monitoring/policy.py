@@ -1,6 +1,6 @@
 """What a window asks for: signals, those of the windows before it, and the rules of the spec."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,10 +13,15 @@ from evergreen.store.window import Signal, SignalKind, Verdict, Window
 MONTH = timedelta(days=30)
 """What the budget of retrainings is of."""
 
-BROKEN = (SignalKind.FAULTS, SignalKind.VOLUME, SignalKind.UNSEEN)
-"""What says that the feed is broken: nothing is learnt from such rows, and nothing else is made of them."""
-
-_HEALTH = (SignalKind.FRESHNESS, SignalKind.ERRORS, SignalKind.LATENCY, SignalKind.AGE, SignalKind.SKEW)
+_TELLING = (
+    SignalKind.VOLUME,
+    SignalKind.FRESHNESS,
+    SignalKind.UNSEEN,
+    SignalKind.ERRORS,
+    SignalKind.LATENCY,
+    SignalKind.AGE,
+    SignalKind.SKEW,
+)
 _OF_ROWS = (SignalKind.INPUT_DRIFT, SignalKind.PREDICTION_DRIFT, SignalKind.ESTIMATE, SignalKind.REALISED)
 _TOLD = (Verdict.ALERT, Verdict.LABELS, Verdict.QUARANTINE)
 
@@ -73,13 +78,22 @@ def decide(
     return _telling(Judged(verdict, reasons or _nothing(found, verdict)), signals, earlier, rules, now)
 
 
+def is_broken(signal: Signal) -> bool:
+    """True where a signal says that the feed is broken: nothing is learnt from such rows, nor retrained for them.
+
+    Categories that are new, or a rush of rows, are no fault of them.
+    """
+    if not signal.raised or signal.kind not in (SignalKind.FAULTS, SignalKind.UNSEEN):
+        return False
+    columns = signal.details.get("columns", ())
+    return signal.kind is SignalKind.FAULTS or any(c.get("raised") and c.get("what") != "unseen" for c in columns)
+
+
 def _wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules: MonitoringRules) -> Iterator[_Wish]:
-    broken = [signal for kind in BROKEN if (signal := _raised(found, kind))]
-    for signal in broken:
-        yield _Wish(Verdict.QUARANTINE, _sentence(signal.kind, signal.why))
-    for kind in _HEALTH:
-        if signal := _raised(found, kind):
-            yield _Wish(Verdict.ALERT, _sentence(kind, signal.why))
+    broken = [signal for signal in found.values() if is_broken(signal)]
+    yield from (_Wish(Verdict.QUARANTINE, _sentence(signal.kind, signal.why)) for signal in broken)
+    telling = [signal for kind in _TELLING if (signal := _raised(found, kind)) and signal not in broken]
+    yield from (_Wish(Verdict.ALERT, _sentence(signal.kind, signal.why)) for signal in telling)
     if broken:
         # Whatever else these rows seem to say, they say it of the feed.
         return
@@ -95,8 +109,8 @@ def _estimate_wishes(
     signal = _raised(found, SignalKind.ESTIMATE)
     if signal is None:
         return
-    times = 1 + _times(past, rules.estimate, lambda window: window.raised(SignalKind.ESTIMATE))
-    why = f"{_sentence(signal.kind, signal.why)} ({_persistence(times, rules.estimate)})"
+    times = 1 + sum(window.raised(SignalKind.ESTIMATE) for window in _newest(past, rules.estimate))
+    why = f"{_sentence(signal.kind, signal.why)} ({_persistence(times, rules.estimate, rules.estimate.k)})"
     if times >= rules.estimate.k:
         yield _wish(rules.estimate.then, why, Reason.PERFORMANCE)
     else:
@@ -104,16 +118,17 @@ def _estimate_wishes(
 
 
 def _drift_wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules: MonitoringRules) -> Iterator[_Wish]:
+    """Together they count in `k` of `n`. One alone is told where all `n` say so: it is no harm, and may be chance."""
+    rule = rules.drift
     kinds = [kind for kind in (SignalKind.INPUT_DRIFT, SignalKind.PREDICTION_DRIFT) if _raised(found, kind)]
     for kind in kinds:
-        times = 1 + _times(past, rules.drift, lambda window, kind=kind: window.raised(kind))  # type: ignore[misc]
-        why = f"{_sentence(kind, found[kind].why)} ({_persistence(times, rules.drift)})"
-        yield _Wish(Verdict.ALERT if times >= rules.drift.k else Verdict.QUIET, why)
+        times = 1 + sum(window.raised(kind) for window in _newest(past, rule))
+        why = f"{_sentence(kind, found[kind].why)} ({_persistence(times, rule, rule.n)})"
+        yield _Wish(Verdict.ALERT if times >= rule.n else Verdict.QUIET, why)
     if len(kinds) > 1:
-        times = 1 + _times(past, rules.drift, _moved_together)
-        if times >= rules.drift.k:
-            why = f"Inputs and predictions moved together ({_persistence(times, rules.drift)})"
-            yield _wish(rules.drift.then, why, Reason.DRIFT)
+        times = 1 + sum(all(window.raised(kind) for kind in kinds) for window in _newest(past, rule))
+        why = f"Inputs and predictions moved together ({_persistence(times, rule, rule.k)})"
+        yield _wish(rule.then, why, Reason.DRIFT) if times >= rule.k else _Wish(Verdict.QUIET, why)
 
 
 def _wish(then: str, why: str, retrain: Reason) -> _Wish:
@@ -121,13 +136,9 @@ def _wish(then: str, why: str, retrain: Reason) -> _Wish:
     return _Wish(verdict, why, retrain if verdict is Verdict.RETRAIN else None)
 
 
-def _times(past: Sequence[Window], rule: Persistence, raised: Callable[[Window], bool]) -> int:
-    """In how many of the windows that count beside the newest one something was raised."""
-    return sum(raised(window) for window in past[-(rule.n - 1) :]) if rule.n > 1 else 0
-
-
-def _moved_together(window: Window) -> bool:
-    return window.raised(SignalKind.INPUT_DRIFT) and window.raised(SignalKind.PREDICTION_DRIFT)
+def _newest(past: Sequence[Window], rule: Persistence) -> Sequence[Window]:
+    """The windows that count beside the newest one."""
+    return past[-(rule.n - 1) :] if rule.n > 1 else ()
 
 
 def _refusal(rules: MonitoringRules, asked_at: Sequence[datetime], now: datetime) -> str:
@@ -174,8 +185,8 @@ def _raised(found: dict[SignalKind, Signal], kind: SignalKind) -> Signal | None:
     return signal if signal is not None and signal.raised else None
 
 
-def _persistence(times: int, rule: Persistence) -> str:
-    return f"in {times} of the last {rule.n} windows, {rule.k} count"
+def _persistence(times: int, rule: Persistence, needed: int) -> str:
+    return f"in {times} of the last {rule.n} windows; {needed} are needed"
 
 
 def _sentence(kind: SignalKind, why: str) -> str:

@@ -33,6 +33,22 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Written:
+    """When rows came into the store: from a moment on, if one is given, and before another. Both are aware."""
+
+    before: datetime
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A time up to `until`; `rows` is how many rows it has at most."""
+
+    until: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
 class Traffic:
     """The traffic in the database at `url`, prepared by a Ledger. Building one opens nothing.
 
@@ -81,12 +97,15 @@ class Traffic:
         until: datetime,
         version: int | None = None,
         columns: Sequence[str] | None = None,
+        written: Written | None = None,
     ) -> Iterator[Captured]:
-        """The same in pieces of some 50,000 rows, oldest first, one of which may be empty; there is always one."""
+        """The same in pieces of some 50,000 rows, oldest first, one of which may be empty; there is always one.
+
+        With `written` only what was written then.
+        """
         begin, end = to_micros(since), to_micros(until)
+        rule = _near(model, since, until, version, written)
         c = traffic.c
-        rule = (c.model == model) & (_first_at >= begin - SPAN) & (_first_at < end) & (c.last_at >= since)
-        rule = rule if version is None else rule & (c.version == version)
         parts: list[Part] = []
         rows = 0
         for row in self._groups(sa.select(traffic).where(rule).order_by(c.first_at, c.id)):
@@ -99,6 +118,22 @@ class Traffic:
                 yield assemble(parts, columns)
                 parts, rows = [], 0
         yield assemble(parts, columns)
+
+    def cut(
+        self, model: str, since: datetime, until: datetime, version: int, rows: int, written: Written | None = None
+    ) -> Piece:
+        """How far a time reaches that has so many rows of a champion at most. Groups are counted, and none is read.
+
+        It ends where a group begins; where a group at its beginning alone has more rows, after that.
+        """
+        c = traffic.c
+        rule = _near(model, since, until, version, written) & (c.role == Role.CHAMPION.value)
+        found = 0
+        for row in self._groups(sa.select(c.first_at, c.rows).where(rule).order_by(c.first_at, c.id)):
+            if found and found + row["rows"] > rows and row["first_at"] > since:
+                return Piece(row["first_at"], found)
+            found += row["rows"]
+        return Piece(until, found)
 
     def newest(self, model: str, rows: int) -> Captured:
         """The newest captured rows of a model, at least so many if there are."""
@@ -215,6 +250,18 @@ def _classes(connection: sa.Connection, model: str, version: int) -> set[str]:
     newest = sa.select(c.content).where((c.model == model) & (c.version == version)).order_by(c.id.desc()).limit(1)
     content = connection.execute(newest).scalar()
     return set() if content is None else set(unpack(content, ()).get("probabilities", {}))
+
+
+def _near(model: str, since: datetime, until: datetime, version: int | None, written: Written | None) -> Any:
+    """Groups that may have rows of a time."""
+    c = traffic.c
+    rule = (c.model == model) & (_first_at >= to_micros(since) - SPAN) & (c.first_at < until) & (c.last_at >= since)
+    if version is not None:
+        rule &= c.version == version
+    if written is not None:
+        rule &= c.written_at < written.before
+        rule = rule if written.since is None else rule & (c.written_at >= written.since)
+    return rule
 
 
 def _during(since: datetime, until: datetime) -> Any:

@@ -1,0 +1,200 @@
+"""A look at a window of live traffic: its rows are read once, and every signal is made of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from evergreen.checks import Outcome
+from evergreen.data.parse import TextRules
+from evergreen.errors import UserError
+from evergreen.monitoring.arrivals import Arrivals
+from evergreen.monitoring.drift import measure_drift
+from evergreen.monitoring.estimate import Estimator, estimate_loss, fit_estimator
+from evergreen.monitoring.faults import find_faults
+from evergreen.monitoring.frame import join_frames, to_frame, to_predictions
+from evergreen.monitoring.health import judge_skew, look_at_health
+from evergreen.registry.baseline import fetch_baseline
+from evergreen.settings import Settings
+from evergreen.spec.columns import PREDICTION, ColumnType
+from evergreen.stages.assess import read_profile, read_reference, with_derived
+from evergreen.stages.monitor import LATE, Due, Seen, earlier_windows
+from evergreen.stages.open import tracking_of
+from evergreen.store.captured import Captured, join
+from evergreen.store.prediction import Role
+from evergreen.store.traffic import Traffic
+from evergreen.store.window import Signal, SignalKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from evergreen.drift.profile import Profile
+    from evergreen.evaluation.baseline import Baseline
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The rows of a window: `frame` has what the champion was asked, `answers` beside it what it said.
+
+    `every` has the answers of challengers, too.
+    """
+
+    due: Due
+    settings: Settings
+    model: Any
+    frame: "pd.DataFrame"
+    answers: "pa.Table"
+    every: "pa.Table"
+
+    @property
+    def enough(self) -> bool:
+        """True where rows are compared with others: of fewer chance says most."""
+        return len(self.frame) >= self.due.spec.monitoring.min_rows
+
+    @cached_property
+    def profile(self) -> "Profile":
+        """The champion's profile of its reference."""
+        return read_profile(self.due.champion)
+
+    @cached_property
+    def baseline(self) -> "tuple[Baseline | None, str]":
+        """The champion on its holdout, or why it is not known."""
+        cache = self.settings.home / "champions"
+        return fetch_baseline(tracking_of(self.settings), self.due.champion, cache)
+
+    def frame_of(self, captured: Captured) -> "pd.DataFrame":
+        """Captured inputs as the champion's own pipeline reads them."""
+        return _frame(captured, self.model, self.due)
+
+    def of_champion(self, captured: Captured) -> Captured:
+        """Rows that the champion answered as such."""
+        return _of_champion(captured, self.due)
+
+    def unknown(self, kind: SignalKind, why: str = "") -> Signal:
+        """A signal that could not be told."""
+        few = f"{len(self.frame):,} rows came, {self.due.spec.monitoring.min_rows:,} are needed"
+        return Signal(kind, Outcome.UNKNOWN, why or few)
+
+
+def look_at_window(due: Due, settings: Settings) -> Seen:
+    """Every signal of a window. Raises UnavailableError where store or registry do not answer."""
+    look, late = _read(due, settings)
+    signals = (*_faults(look), *_drift(look), *_losses(look), *_health(look))
+    return Seen(len(look.frame), late, signals)
+
+
+def _read(due: Due, settings: Settings) -> tuple[Look, int]:
+    from evergreen.registry.model import load
+
+    model = load(tracking_of(settings), due.champion.source, due.champion.digest)
+    frames, answers, every, late = [], [], [], 0
+    for chunk, is_late in _chunks(due, settings):
+        ours = _of_champion(chunk, due)
+        frames.append(_frame(ours, model, due))
+        answers.append(ours)
+        every.append(chunk)
+        late += ours.rows if is_late else 0
+    frame = join_frames(frames)
+    return Look(due, settings, model, frame, _answers(answers), _answers(every)), late
+
+
+def _frame(captured: Captured, model: Any, due: Due) -> "pd.DataFrame":
+    reads, left_out = model["read"], due.spec.serving.capture.leave_out
+    types: dict[str, ColumnType] = {name: kind for name, kind in reads.types.items() if name not in left_out}
+    return to_frame(captured, types, TextRules(reads.decimal, tuple(reads.null_values), reads.day_first))
+
+
+def _chunks(due: Due, settings: Settings) -> Iterator[tuple[Captured, bool]]:
+    """The rows of the window, and those of earlier ones that came too late for these; of every version and role."""
+    traffic = Traffic(settings.store_url)
+    if due.late is not None:
+        for chunk in traffic.chunks(due.model, due.since - LATE, due.since, written=due.late):
+            yield chunk, True
+    for chunk in traffic.chunks(due.model, due.since, due.until, written=due.written):
+        yield chunk, False
+
+
+def _of_champion(chunk: Captured, due: Due) -> Captured:
+    import pyarrow.compute as pc
+
+    version, role = chunk.answers["version"], chunk.answers["role"]
+    ours = pc.and_(pc.equal(version, due.champion.version), pc.equal(role, Role.CHAMPION.value))
+    inputs = chunk.inputs.filter(ours) if chunk.inputs.num_columns else chunk.inputs
+    return Captured(inputs, chunk.answers.filter(ours))
+
+
+def _answers(chunks: list[Captured]) -> "pa.Table":
+    """The answers of all chunks. Inputs are let go."""
+    import pyarrow as pa
+
+    return join([Captured(pa.table({}), chunk.answers) for chunk in chunks]).answers
+
+
+def _faults(look: Look) -> tuple[Signal, ...]:
+    due = look.due
+    arrivals = Arrivals.of(look.answers, due.since, due.until)
+    return find_faults(look.frame, due.spec, look.profile, arrivals, earlier_windows(due, look.settings))
+
+
+def _drift(look: Look) -> tuple[Signal, ...]:
+    if not look.enough:
+        return look.unknown(SignalKind.INPUT_DRIFT), look.unknown(SignalKind.PREDICTION_DRIFT)
+    due, baseline = look.due, look.baseline[0]
+    rules, spec = due.spec.monitoring, due.spec
+    inputs = [*spec.compared_sources, *spec.compared_derived]
+    watched = [name for name in inputs if name not in spec.serving.capture.leave_out]
+    return measure_drift(
+        _compared(look),
+        read_reference(due.champion),
+        look.profile,
+        {**dict.fromkeys(watched, "input"), PREDICTION: "prediction"},
+        baseline.importance if baseline else {},
+        rules.drift,
+        rules.seed,
+    )
+
+
+def _compared(look: Look) -> "pd.DataFrame":
+    """The rows with what the champion derives from them, as far as it can, and what it said."""
+    classes = [str(name) for name in getattr(look.model, "classes_", ())]
+    frame, known = look.frame, look.profile.columns.get(PREDICTION)
+    said = None if known is None else to_predictions(look.answers, classes, known.type)
+    if set(look.model["read"].types) <= set(frame.columns):
+        frame = with_derived(frame, look.model, look.due.spec.compared_derived)
+    return frame if said is None else frame.assign(**{PREDICTION: said})
+
+
+def _losses(look: Look) -> tuple[Signal, ...]:
+    baseline, why = look.baseline
+    if baseline is None:
+        return look.unknown(SignalKind.ESTIMATE, why), look.unknown(SignalKind.REALISED, why)
+    from evergreen.monitoring.answered import loss_metric
+    from evergreen.stages.realise import realise
+
+    rules = look.due.spec.monitoring
+    metric = loss_metric(rules.realised.metric, baseline)
+    fitted = fit_estimator(baseline, metric, list(look.frame.columns), rules.seed)
+    estimated = estimate_loss(fitted, look.frame, look.answers) if look.enough else look.unknown(SignalKind.ESTIMATE)
+    estimator = fitted if isinstance(fitted, Estimator) else None
+    return estimated, realise(look, baseline, metric, estimator)
+
+
+def _health(look: Look) -> tuple[Signal, ...]:
+    due = look.due
+    found = look_at_health(look.every, None, due.champion.trained_until, due.spec, due.looked_at)
+    return (*found, *_skew(look))
+
+
+def _skew(look: Look) -> tuple[Signal, ...]:
+    from evergreen.stages.skew import measure_skew
+
+    rows = look.due.spec.monitoring.health.skew_sample
+    if not rows or not look.answers.num_rows:
+        return ()
+    try:
+        found = measure_skew(look.due.name, rows, look.settings)
+    except UserError as error:
+        return (judge_skew(0, 0, 0.0, str(error)),)
+    ours = next((each for each in found if each.version == look.due.champion.version), None)
+    return (judge_skew(ours.rows, ours.equal, ours.difference, ours.problem),) if ours else ()
