@@ -11,7 +11,7 @@ import yaml
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.registry.artifact import read_verified
 from evergreen.serving import fetch as fetching
-from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
+from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup, keep_spec
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
@@ -160,7 +160,7 @@ def test_the_champion_is_fetched_once_with_its_spec(crowned, follow):
     follower.start()
     assert follower.desk.served == [1]
     (folder,) = (Cache(crowned.settings.home, "tiny").folder / "versions").iterdir()
-    assert {path.name for path in folder.iterdir()} == {MODEL, SPEC}
+    assert {path.name for path in folder.iterdir()} == {MODEL, SPEC, "spec.sha256"}
     assert not follower.look()
     assert follower.asked == ["tiny"]
 
@@ -380,7 +380,9 @@ def test_a_version_knows_whether_the_names_of_rows_are_kept(crowned):
     values = yaml.safe_load((folder / SPEC).read_text())
     values["data"]["id_column"] = "card"
     values["serving"] = {"capture": {"leave_out": ["card"]}}
-    (folder / SPEC).write_text(yaml.safe_dump(values))
+    edited = folder.parent / "edited.yaml"
+    edited.write_text(yaml.safe_dump(values))
+    keep_spec(folder, edited)
     assert not load_served(folder, lineup.champion).keeps_rows
 
 

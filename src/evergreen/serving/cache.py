@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from evergreen.errors import IntegrityError, SpecError
-from evergreen.files import read_json, write_json
+from evergreen.files import file_digest, read_json, write_json, write_whole
 from evergreen.registry.artifact import read_verified
-from evergreen.spec import load_spec
+from evergreen.spec import ModelSpec, load_spec
 from evergreen.store.lock import exclusive
 
 MODEL, SPEC = "model", "spec.yaml"
+_SPEC_DIGEST = "spec.sha256"
 _NOTE = "lineup.json"
 _FOLDER = "serving"
 # The champion before, to which a rollback goes, should be at hand.
@@ -54,6 +55,26 @@ class Lineup:
 def cached_models(home: Path) -> tuple[str, ...]:
     """The models that something is kept of, by name."""
     return tuple(sorted(unquote(path.name) for path in (home / _FOLDER).glob("*") if path.is_dir()))
+
+
+def keep_spec(folder: Path, fetched: Path) -> None:
+    """Put a spec that was just fetched into the folder of its version, and note its digest."""
+    write_whole(folder / SPEC, lambda file: file.write(fetched.read_bytes()))
+    write_whole(folder / _SPEC_DIGEST, lambda file: file.write(file_digest(fetched).encode()))
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The spec of a version in its folder: it says what a request may hold, and what is never kept of one.
+
+    Raises IntegrityError where it is not the file that was fetched, and SpecError where it is no spec. An older
+    Evergreen noted no digest; the next fetch does.
+    """
+    path, noted = folder / SPEC, folder / _SPEC_DIGEST
+    if noted.exists() and path.exists() and file_digest(path) != noted.read_text():
+        raise IntegrityError(
+            f"{path}: was changed since it was fetched, and is not followed; edit configs/ and retrain"
+        )
+    return load_spec(path)
 
 
 @dataclass(frozen=True)
@@ -104,12 +125,21 @@ class Cache:
         folder = self.version_folder(digest)
         try:
             read_verified(folder / MODEL, digest)
-            load_spec(folder / SPEC)
+            read_spec(folder)
         except (IntegrityError, SpecError):
             return True
         except (OSError, MemoryError):
             return False
         return False
+
+    def knows_spec(self, digest: str) -> bool:
+        """True where the spec of a version is the one that was fetched."""
+        folder = self.version_folder(digest)
+        try:
+            read_spec(folder)
+        except (IntegrityError, SpecError):
+            return False
+        return (folder / _SPEC_DIGEST).exists()
 
     def forget(self, digest: str) -> None:
         """Remove a version, whose files are not what they should be."""

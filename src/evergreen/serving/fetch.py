@@ -11,12 +11,13 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
 from evergreen.registry.artifact import read_verified
 from evergreen.registry.handles import Champion
 from evergreen.registry.versions import Registry
-from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
+from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup, keep_spec
 from evergreen.settings import Settings
 from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
@@ -98,16 +99,21 @@ def _bring(found: Champion, cache: Cache, settings: Settings) -> Kept:
 
     tracking = tracking_of(settings)
 
+    def fetch_spec(folder: Path) -> None:
+        with TemporaryDirectory(prefix="evergreen-spec-") as scratch:
+            keep_spec(folder, tracking.fetch(found.run_id, SPEC, Path(scratch)))
+
     def fill(folder: Path) -> None:
         (folder / "download").mkdir()
         downloaded = tracking.download(found.source, folder / "download")
         read_verified(downloaded, found.digest)
         downloaded.rename(folder / MODEL)
         shutil.rmtree(folder / "download", ignore_errors=True)
-        spec = tracking.fetch(found.run_id, SPEC, folder)
-        spec.rename(folder / SPEC)
+        fetch_spec(folder)
 
-    cache.keep(found.digest, fill)
+    folder = cache.keep(found.digest, fill)
+    if not cache.knows_spec(found.digest):
+        fetch_spec(folder)
     until = found.trained_until
     return Kept(found.version, found.digest, found.run_id, until.isoformat() if until else None)
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.registry.artifact import load_pipeline, read_requests, read_verified
-from evergreen.serving.cache import MODEL, SPEC, Kept
+from evergreen.serving.cache import MODEL, Kept, read_spec
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Role, ServedModel
 from evergreen.serving.kept import kept_of
 from evergreen.serving.rows import frame_to_rows
 from evergreen.serving.schema import columns_of
-from evergreen.spec import load_spec
 from evergreen.spec.canary import CanaryRules
 
 if TYPE_CHECKING:
@@ -24,11 +23,11 @@ _WARM_ROWS = 8
 def load_served(folder: Path, kept: Kept) -> ServedModel:
     """The version in a folder of the cache, ready to answer: as challenger where a decision holds it.
 
-    Raises IntegrityError, before anything is unpickled, where its artifact is not the one with the digest of `kept`,
-    and where it does not give the answers that were recorded with it.
+    Raises IntegrityError, before anything is unpickled, where its artifact is not the one with the digest of `kept`, or
+    its spec is not the one that was fetched; and where it does not give the answers that were recorded with it.
     """
     files = read_verified(folder / MODEL, kept.digest)
-    spec = load_spec(folder / SPEC)
+    spec = read_spec(folder)
     pipeline = load_pipeline(files)
     requests, expected = read_requests(files)
     served = ServedModel(
