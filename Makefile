@@ -10,7 +10,7 @@ CORES  ?= $(shell nproc 2>/dev/null || echo 2)
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo up down test check lint types imports lock clean
+.PHONY: help demo loop up down test check lint types imports lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 demo: $(STAMP)  ## retrain the model `flights` twice on real data
 	$(BIN)/evergreen run flights --as-of 2013-03-04 --as-of 2013-06-03
+
+loop: $(STAMP)  ## watch the loop close: drift, alert, retraining, promotion, swap, recovery
+	@$(BIN)/evergreen loop
 
 up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker, serving; Ctrl-C stops it
 	@$(BIN)/evergreen up
