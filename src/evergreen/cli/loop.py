@@ -30,8 +30,6 @@ _PREFIXES = ("PREFECT_", "EVERGREEN_", "MLFLOW_")
 _MARK = "loop.txt"
 # Half of them the champion learns from, the other half comes as traffic.
 _ROWS = 24_000
-# Of the drift: for this share of the rows a concept turns.
-_STRENGTH = 0.5
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -42,6 +40,7 @@ def add_commands(app: typer.Typer) -> None:
 def loop(
     model: Annotated[str, typer.Argument(help="A spec in configs/ with a time column.")] = "churn",
     drift: Annotated[Drift, typer.Option(help="What happens to live rows.")] = Drift.CONCEPT,
+    strength: Annotated[float, typer.Option(min=0, max=1, help="How much of it.")] = 0.5,
     minutes: Annotated[float, typer.Option(min=1, help="It has failed where it is not closed by then.")] = 10,
     quiet: Annotated[int, typer.Option(min=1, help="Windows without a drift before it sets in.")] = 2,
     per_second: Annotated[float, typer.Option(min=10, max=1_000, help="Rows a second.")] = 100.0,
@@ -51,7 +50,7 @@ def loop(
 
     settings = Settings.from_environment()
     console, stage = open_console(), Stage.prepare(model, settings)
-    wishes = Wishes(drift, minutes * 60, quiet, per_second)
+    wishes = Wishes(drift, strength, minutes * 60, quiet, per_second)
     try:
         closed = _close(stage, wishes, console)
     finally:
@@ -64,6 +63,7 @@ class Wishes:
     """What the command line says."""
 
     drift: Drift
+    strength: float
     seconds: float
     quiet_windows: int
     per_second: float
@@ -192,7 +192,7 @@ def _caller(stage: Stage, spec: "ModelSpec", wishes: Wishes) -> "Caller":
     if state is None or state.serving is None:
         raise EvergreenError(f"{stage.home}: nothing serves; see its logs")
     request_rows = max(1, round(wishes.per_second / 10))
-    plan = Plan(None, wishes.per_second, request_rows, wishes.drift, drift_after=None, strength=_STRENGTH)
+    plan = Plan(None, wishes.per_second, request_rows, wishes.drift, drift_after=None, strength=wishes.strength)
     server = Server(state.serving, spec.model)
     return Caller(stage.live, spec, plan, server, lambda: datetime.now(UTC), time.sleep)
 
