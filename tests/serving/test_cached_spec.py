@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
 from evergreen.serving.cache import SPEC, Cache
@@ -23,7 +24,7 @@ def folder(crowned):
 def edit(folder):
     """As somebody would who wants more of a request to be kept, or a rule to go."""
     text = (folder / SPEC).read_text()
-    (folder / SPEC).write_text(text + "\nserving: {capture: {share: 0.5}}\n")
+    (folder / SPEC).write_text(yaml.safe_dump({**yaml.safe_load(text), "serving": {"capture": {"share": 0.5}}}))
     return text
 
 

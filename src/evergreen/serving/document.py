@@ -1,11 +1,11 @@
 """The OpenAPI document of what is posted: typed by the columns of the versions that answer now, with examples."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from evergreen.serving.answers import ARROW, PARQUET
 from evergreen.serving.desk import Desk
+from evergreen.serving.examples import example_by_rules
 from evergreen.serving.handles import Column, ServedModel
 
 _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean"}
@@ -83,15 +83,15 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
 
 
 def row_example(model: ServedModel) -> dict[str, Any]:
-    """A row that the model takes."""
-    return {column.name: _example(column) for column in model.columns}
+    """A row that the model takes: as its stored requests usually are, else as its rules allow."""
+    return dict(model.example or {column.name: example_by_rules(column) for column in model.columns})
 
 
 def _paths(prefix: str, name: str, model: ServedModel | None) -> Iterator[tuple[str, Any]]:
     if model is not None:
         yield f"{prefix}/predict", {"post": _predict(prefix, name, model)}
         yield f"{prefix}/invocations", {"post": _invoke(prefix, name, model)}
-    yield f"{prefix}/feedback", {"post": _feedback(prefix, name)}
+    yield f"{prefix}/feedback", {"post": _feedback(prefix, name, model)}
 
 
 def _predict(prefix: str, name: str, model: ServedModel) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _invoke(prefix: str, name: str, model: ServedModel) -> dict[str, Any]:
     )
 
 
-def _feedback(prefix: str, name: str) -> dict[str, Any]:
+def _feedback(prefix: str, name: str, model: ServedModel | None) -> dict[str, Any]:
     label = {"type": ["string", "number", "boolean"], "description": "what came true"}
     moment = {
         "type": "string",
@@ -157,7 +157,7 @@ def _feedback(prefix: str, name: str) -> dict[str, Any]:
     }
     one = {"type": "object", "properties": properties, "required": ["label"], "additionalProperties": False}
     many = {**_object({"feedback": {"type": "array", "items": one, "minItems": 1}}), "additionalProperties": False}
-    example = {"row_id": "4711", "label": "yes"}
+    example = _label_example(model)
     content = {
         "application/json": {
             "schema": {"anyOf": [one, many], "x-row": one},
@@ -172,6 +172,12 @@ def _feedback(prefix: str, name: str) -> dict[str, Any]:
     }
     said = "Labels may come late, twice or corrected; the one of the latest moment counts."
     return _operation(f"feedback{prefix}", name, "What came true", said, content, answers)
+
+
+def _label_example(model: ServedModel | None) -> dict[str, Any]:
+    label = 1.0 if model is not None and model.task == "regression" else "yes"
+    named = "row_id" if model is None or model.keeps_rows else "prediction_id"
+    return {named: "4711", "label": model.classes[-1] if model is not None and model.classes else label}
 
 
 def _operation(
@@ -204,20 +210,6 @@ def _column(column: Column) -> dict[str, Any]:
     if column.allowed is not None and column.strict:
         said["enum"] = [*column.allowed, *([None] if column.nullable else [])]
     return said
-
-
-def _example(column: Column) -> Any:
-    if column.type in ("integer", "number"):
-        low, high = column.min, column.max
-        value = low if low is not None else min(high, 1.0) if high is not None else 1.0
-        if low is not None and high is not None and column.type == "number":
-            value = (low + high) / 2
-        return -int(-value // 1) if column.type == "integer" else value
-    if column.type == "boolean":
-        return True
-    if column.type == "datetime":
-        return datetime(2026, 1, 31, 12, tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    return column.allowed[0] if column.allowed else "a"
 
 
 def _object(properties: dict[str, Any], description: str = "") -> dict[str, Any]:

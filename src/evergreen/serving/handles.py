@@ -1,7 +1,7 @@
 """What the parts of serving hand each other: columns, rows, problems, answers, models and predictions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,7 +87,8 @@ class ServedModel:
 
     `digest` is its artifact's, as in the ledger; `id_column` the field by which callers name a row, None where the spec
     names none; `keeps_rows` is False where that name is never kept. `decision` is the held decision of a challenger,
-    and `trial` how it is tried.
+    and `trial` how it is tried. `example` is a request that documents show, None where there is none but what the rules
+    allow.
     """
 
     model: str
@@ -103,6 +104,7 @@ class ServedModel:
     trained_until: datetime | None = None
     classes: tuple[str, ...] = ()
     keeps_rows: bool = True
+    example: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @cached_property
     def reader(self) -> "Reader":

@@ -1,5 +1,6 @@
 """A version from its files: verified, its engine held against the recorded answers, and warm."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,14 +8,14 @@ from typing import TYPE_CHECKING
 from evergreen.registry.artifact import load_pipeline, read_requests, read_verified
 from evergreen.serving.cache import MODEL, Kept, read_spec
 from evergreen.serving.engine import build_engine
-from evergreen.serving.handles import Role, ServedModel
+from evergreen.serving.examples import typical_row
+from evergreen.serving.handles import Role, Row, ServedModel
 from evergreen.serving.kept import kept_of
 from evergreen.serving.rows import frame_to_rows
 from evergreen.serving.schema import columns_of
 from evergreen.spec.canary import CanaryRules
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sklearn.pipeline import Pipeline
 
 _WARM_ROWS = 8
@@ -30,12 +31,14 @@ def load_served(folder: Path, kept: Kept) -> ServedModel:
     spec = read_spec(folder)
     pipeline = load_pipeline(files)
     requests, expected = read_requests(files)
+    columns = columns_of(spec, pipeline)
+    rows = frame_to_rows(columns, requests)
     served = ServedModel(
         model=spec.model,
         version=kept.version,
         digest=kept.digest,
         task=spec.task,
-        columns=columns_of(spec, pipeline),
+        columns=columns,
         engine=build_engine(pipeline, requests, expected),
         id_column=spec.data.id_column,
         role=Role.CHAMPION if kept.decision is None else Role.CHALLENGER,
@@ -44,8 +47,9 @@ def load_served(folder: Path, kept: Kept) -> ServedModel:
         trained_until=None if kept.trained_until is None else datetime.fromisoformat(kept.trained_until),
         classes=_classes(pipeline),
         keeps_rows=kept_of(spec).names_rows,
+        example=typical_row(columns, rows, spec.serving.capture.leave_out),
     )
-    _warm(served, requests)
+    _warm(served, rows)
     return served
 
 
@@ -53,10 +57,9 @@ def _classes(pipeline: "Pipeline") -> tuple[str, ...]:
     return tuple(map(str, getattr(pipeline, "classes_", ())))
 
 
-def _warm(served: ServedModel, requests: "pd.DataFrame") -> None:
+def _warm(served: ServedModel, rows: Sequence[Row]) -> None:
     """Answer a few rows alone and some together: whatever is made at the first use is made now."""
     assert served.reader is not None
-    rows = frame_to_rows(served.columns, requests)
     for row in rows[:_WARM_ROWS]:
         served.engine.answer([row])
     if rows:
