@@ -23,7 +23,7 @@ DECISION_STYLES = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "SKIP"
 
 def check_model(model: str, as_of: datetime, settings: Settings) -> int:
     """Apply a spec's rules to its data; the exit code is 0 where all pass and 1 where one does not."""
-    from evergreen.stages.load import inspect_data
+    from evergreen.stages.load import inspect_data, say_traffic
     from evergreen.stages.open import read_spec
     from evergreen.stages.run import require_past
 
@@ -33,6 +33,8 @@ def check_model(model: str, as_of: datetime, settings: Settings) -> int:
     snapshot, validation = inspect_data(spec, as_of, settings)
     console.print(f"{escape(model)}: {snapshot.rows:,} rows, {snapshot.labelled:,} of them labelled", highlight=False)
     console.print(f"snapshot {snapshot.digest[:12]}", highlight=False)
+    if snapshot.traffic is not None:
+        console.print(say_traffic(snapshot.traffic), highlight=False)
     print_checks(console, (*validation.checks, *validation.warnings))
     return 0 if validation.passed else 1
 

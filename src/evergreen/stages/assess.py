@@ -19,6 +19,7 @@ from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job
+from evergreen.stages.selection import check_selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,10 @@ def validate(job: Job, settings: Settings) -> Evidence:
     profile = read_profile(champion) if champion else None
     result = apply_rules(read_snapshot(job.snapshot.path), job.snapshot, job.spec, profile, _since(job))
     checks = tuple(replace(check, stage=VALIDATE) for check in result.checks)
-    evidence = Evidence(validation=checks, warnings=result.warnings)
-    for check in (*result.broken, *result.warnings):
+    selection = check_selection(job.spec, job.snapshot.as_of, settings)
+    warnings = (*result.warnings, *(check for check in selection if check.outcome is Outcome.FAIL))
+    evidence = Evidence(validation=checks, warnings=warnings)
+    for check in (*result.broken, *warnings):
         log.warning("validate    %s %s: %s", check.outcome, check.name, check.why)
     if result.passed:
         log.info("validate    %d checks pass", len(result.checks))

@@ -1,6 +1,7 @@
 """From a source to a snapshot."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,12 @@ def say_traffic(traffic: TrafficRows) -> str:
 def inspect_data(spec: ModelSpec, as_of: datetime, settings: Settings) -> tuple[Snapshot, "Validation"]:
     """What `evergreen check` shows: the snapshot and its checks; trains nothing and asks no registry."""
     from evergreen.data.frame import read_snapshot
+    from evergreen.stages.selection import check_selection
     from evergreen.validation.validate import validate
 
     snapshot = _take(spec, as_of, settings)
-    return snapshot, validate(read_snapshot(snapshot.path), snapshot, spec, None)
+    found = validate(read_snapshot(snapshot.path), snapshot, spec, None)
+    return snapshot, replace(found, warnings=(*found.warnings, *check_selection(spec, as_of, settings)))
 
 
 def _take(spec: ModelSpec, as_of: datetime, settings: Settings) -> Snapshot:
