@@ -19,6 +19,7 @@ import typer
 from evergreen.cli.forked import run_forked
 from evergreen.cli.launch import environment
 from evergreen.errors import UnavailableError, UserError
+from evergreen.serving.asked import AskedWriter, Asking
 from evergreen.serving.cache import Kept, read_spec
 from evergreen.serving.capture import Capture
 from evergreen.serving.desk import Desk
@@ -40,6 +41,7 @@ from evergreen.serving.shadow import Shadow
 from evergreen.serving.trial import Trials
 from evergreen.settings import Settings
 from evergreen.stages.open import find_model
+from evergreen.store.asked import Requests
 from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
@@ -117,7 +119,7 @@ class _Work:
     def serve(self, listening: socket.socket) -> None:
         """Answer until told to stop, and leave nothing behind that was answered and not kept."""
         clock, stop, nonce = _now, threading.Event(), secrets.token_hex(6)
-        trials, shadow = Trials(), Shadow(self.capture)
+        trials, shadow, asking = Trials(), Shadow(self.capture), Asking(clock)
         outside = Outside(
             self.desk,
             clock,
@@ -129,12 +131,11 @@ class _Work:
             self.joiner.followers,
             trials,
             shadow,
+            asking,
         )
         app = build_app(outside, version("evergreen"))
         threading.Thread(target=self.joiner.join, args=(stop,), name="join", daemon=True).start()
-        observer = Observer(trials, Canaries(self.settings.store_url), f"serve-{os.getpid()}-{nonce}", clock)
-        observing = threading.Thread(target=observer.run, args=(stop,), name="observe", daemon=True)
-        observing.start()
+        counting = self._count(trials, asking, f"serve-{os.getpid()}-{nonce}", stop)
         # What is alive now stays alive: no collection looks through it again.
         gc.collect()
         gc.freeze()
@@ -143,11 +144,21 @@ class _Work:
         finally:
             shadow.close(SHADOW_SECONDS)
             stop.set()
-            observing.join(OBSERVE_SECONDS)
+            for thread in counting:
+                thread.join(OBSERVE_SECONDS)
             lost = self.capture.close(FLUSH_SECONDS)
         log.info(
             "stopped; %s", f"{lost} predictions could not be kept" if lost else "everything that was asked is kept"
         )
+
+    def _count(self, trials: Trials, asking: Asking, process: str, stop: threading.Event) -> list[threading.Thread]:
+        """Bring what is counted to the store, from now on until `stop` is set."""
+        url = self.settings.store_url
+        writers = (Observer(trials, Canaries(url), process, _now), AskedWriter(asking, Requests(url), process))
+        threads = [threading.Thread(target=each.run, args=(stop,), daemon=True) for each in writers]
+        for thread in threads:
+            thread.start()
+        return threads
 
 
 def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from evergreen.serving.body import Gone, Reader, Receive
 from evergreen.serving.desk import Desk
+from evergreen.serving.handles import Problem
 from evergreen.serving.keys import Scope as KeyScope
 from evergreen.serving.metrics import Tally
 from evergreen.serving.refused import Refused
@@ -71,11 +72,12 @@ class Application:
     async def _serve(self, found: tuple[Route, str], scope: Scope, receive: Receive, send: Send) -> None:
         route, model = found
         request_id, began = self._ids(), perf_counter()
+        problems: tuple[Problem, ...] = ()
         try:
             reply = await self._reply(route, model, request_id, scope, receive)
         except Refused as refused:
             self._tally.refusals[refused.kind] += 1
-            reply = refuse(refused)
+            reply, problems = refuse(refused), refused.problems
         except Gone:
             self._tally.refusals["gone"] += 1
             return
@@ -84,7 +86,10 @@ class Application:
             log_failure(request_id, route.name, error)
             reply = fail(request_id)
         await send_reply(send, reply, request_id)
-        self._tally.request(route.name, reply.model or self._named(model), reply.status, perf_counter() - began)
+        about = reply.model or self._named(model)
+        self._tally.request(route.name, about, reply.status, perf_counter() - began)
+        if self._tally.asking is not None:
+            self._tally.asking.count(route.name, about, reply.status, problems)
 
     def _named(self, name: str) -> str:
         """The model that an address names, or the only one; empty for names that anybody may invent."""

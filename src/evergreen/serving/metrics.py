@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from evergreen.serving.asked import Asking
 from evergreen.serving.desk import Desk
 from evergreen.serving.trial import Trials
 
@@ -50,9 +51,10 @@ class Histogram:
 
 
 class Tally:
-    """What this process has counted since it started."""
+    """What this process has counted since it started; `asking` counts for monitoring, where somebody wants that."""
 
-    def __init__(self) -> None:
+    def __init__(self, asking: Asking | None = None) -> None:
+        self.asking = asking
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.refusals: Counter[str] = Counter()
         self.rows: Counter[tuple[str, int]] = Counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from evergreen.serving.app import Application, Route
+from evergreen.serving.asked import Asking
 from evergreen.serving.asked_seldom import build_pages
 from evergreen.serving.batch import Lane, Lanes
 from evergreen.serving.body import Reader
@@ -31,7 +32,7 @@ class Outside:
 
     `clock` says the time (aware, UTC), `ids` names requests. Without `capture` nothing is recorded, and without
     `labels` no feedback is taken. `following` says of each model how following the registry goes. `trials` is where
-    challengers are counted, and `shadow` asks them copies.
+    challengers are counted, and `shadow` asks them copies; `asking` counts requests for monitoring.
     """
 
     desk: Desk
@@ -44,11 +45,12 @@ class Outside:
     following: Mapping[str, Follows] = field(default_factory=dict)
     trials: Trials = field(default_factory=Trials)
     shadow: Shadow = field(default_factory=Shadow)
+    asking: Asking | None = None
 
 
 def build_app(outside: Outside, version: str = "") -> Application:
     """The ASGI application: POST to predict, invocations and feedback, GET for state, metrics and documents."""
-    desk, tally = outside.desk, Tally()
+    desk, tally = outside.desk, Tally(outside.asking)
     guard = Guard(outside.keys, outside.limits, time.monotonic)
     reader = Reader(outside.limits)
     contest = _contest(outside, tally)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration: a store at it needs none."""
 
 VERSION_TABLE = "evergreen_migrations"
@@ -278,6 +278,19 @@ traffic = sa.Table(
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Index("traffic_by_time", "model", "first_at"),
+)
+
+# What serving counted of requests, also of those that got no answer: a minute of a process is a row.
+asked = sa.Table(
+    "asked",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("at", Micros, primary_key=True, autoincrement=False),
+    sa.Column("process", sa.Text, primary_key=True),
+    sa.Column("answered", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("broken", sa.JSON, nullable=False),
 )
 
 # Where each of those rows is, and what names it.

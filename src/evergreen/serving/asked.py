@@ -1,0 +1,116 @@
+"""How many requests a model was asked, minute by minute, and what became of them: monitoring reads it in the store."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from evergreen.errors import EvergreenError
+from evergreen.serving.handles import Problem
+from evergreen.store.asked import Asked, Minute
+
+log = logging.getLogger("evergreen.asked")
+
+EVERY_SECONDS = 5.0
+_ROUTES = frozenset({"predict", "invocations"})
+_INVALID = 422
+# A store that is down for longer costs the counts of the oldest minutes.
+_MOST_MINUTES = 600
+
+
+class Book(Protocol):
+    """Where counts are kept; evergreen.store.asked.Requests is."""
+
+    def write(self, process: str, minutes: Sequence[Minute]) -> None:
+        """Write what a process counted of some minutes."""
+
+
+@dataclass
+class _Counts:
+    """Of one model in one minute."""
+
+    answered: int = 0
+    refused: int = 0
+    failed: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+
+    def freeze(self) -> Asked:
+        return Asked(self.answered, self.refused, self.failed, dict(self.broken))
+
+
+class Asking:
+    """Counts of one process; `clock` says the time (aware, UTC). Counted on the event loop, read by whoever writes."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._counts: dict[tuple[str, datetime], _Counts] = {}
+
+    def count(self, route: str, model: str, status: int, problems: Sequence[Problem] = ()) -> None:
+        """One more request that got a status. One that is about no rows of a model (no key, no JSON) counts nowhere."""
+        if not model or route not in _ROUTES:
+            return
+        minute = self._clock().replace(second=0, microsecond=0)
+        with self._lock:
+            counts = self._counts.get((model, minute))
+            if counts is None:
+                counts = self._counts[model, minute] = _Counts()
+            if status < 300:
+                counts.answered += 1
+            elif status >= 500:
+                counts.failed += 1
+            elif status == _INVALID:
+                counts.refused += 1
+                counts.broken.update({_name(problem) for problem in problems})
+
+    def take(self) -> list[Minute]:
+        """What was counted, the newest minute last; the minutes that are over are let go."""
+        with self._lock:
+            found = [Minute(model, minute, each.freeze()) for (model, minute), each in self._counts.items()]
+            now = self._clock().replace(second=0, microsecond=0)
+            self._counts = {key: each for key, each in self._counts.items() if key[1] >= now}
+        return [minute for minute in found if minute.counted.requests]
+
+
+@dataclass
+class AskedWriter:
+    """Writes the counts of one process, whose name no other has."""
+
+    asking: Asking
+    book: Book
+    process: str
+    _waiting: dict[tuple[str, datetime], Minute] = field(default_factory=dict)
+    _written: dict[tuple[str, datetime], Minute] = field(default_factory=dict)
+    _silent: bool = False
+
+    def run(self, stop: threading.Event, seconds: float = EVERY_SECONDS) -> None:
+        """Write again and again until `stop` is set, and once more. Nothing that goes wrong ends it."""
+        stopped = False
+        while not stopped:
+            stopped = stop.wait(seconds)
+            try:
+                self.write()
+            except Exception:
+                log.exception("asked       this should not have happened")
+
+    def write(self) -> bool:
+        """Write what changed; False where the store does not answer, and it waits."""
+        for minute in self.asking.take():
+            self._waiting[minute.model, minute.at] = minute
+        changed = [minute for key, minute in self._waiting.items() if self._written.get(key) != minute]
+        try:
+            self.book.write(self.process, changed)
+        except EvergreenError as error:
+            if not self._silent:
+                log.warning("asked       counts of requests wait for the store: %s", error)
+            self._silent, self._waiting = True, dict(list(self._waiting.items())[-_MOST_MINUTES:])
+            return False
+        self._silent, self._written, self._waiting = False, self._waiting, {}
+        return True
+
+
+def _name(problem: Problem) -> str:
+    """As the rule is called. A field that is not the model's is the caller's own text, and is not kept."""
+    return "other fields: extra" if problem.rule == "extra" else f"{problem.field}: {problem.rule}"
