@@ -17,7 +17,7 @@ from pathlib import Path
 from browser import Page, browser
 
 from evergreen.orchestrator.api import FlowRun, PrefectApi
-from evergreen.orchestrator.names import drift_automation, retrain_deployment
+from evergreen.orchestrator.names import automation, retrain_deployment
 from evergreen.settings import Settings
 from evergreen.store.ledger import Ledger
 from evergreen.supervisor.state import UpState, read_state
@@ -164,9 +164,9 @@ def take_artifact(page: Page, scene: Scene, name: str, size: tuple[int, int]) ->
 
 def take_automation(page: Page, scene: Scene, size: tuple[int, int]) -> None:
     """What a drift alert starts."""
-    (automation,) = [one for one in scene.api.automations() if one.name == drift_automation(MODEL)]
-    page.open(f"{scene.up.prefect_ui}/automations/automation/{automation.id}", size)
-    page.wait_for_text(automation.name, "Trigger", "Action")
+    (drift,) = [one for one in scene.api.automations() if one.name == automation("drift", MODEL)]
+    page.open(f"{scene.up.prefect_ui}/automations/automation/{drift.id}", size)
+    page.wait_for_text(drift.name, "Trigger", "Action")
     page.settle()
     page.click("Show parameters")
 

@@ -132,6 +132,9 @@ def test_an_alert_that_was_raised_while_the_server_was_down_starts_one_retrainin
     home.write("delay")
     old = datetime.now(UTC) - timedelta(days=2)
     home.fact("drift:delay:old", FactKind.DRIFT, old, "delay", share=0.7, columns=[], severity="warning")
+    # And monitoring has seen that a third model answers worse.
+    home.write("price")
+    home.fact("performance:price:1", FactKind.PERFORMANCE, old, "price", reasons=["the loss is over its bound"])
 
     with prefect_server(tmp_path / "prefect", port=port) as server:
         ids = deploy(server, home)
@@ -143,10 +146,12 @@ def test_an_alert_that_was_raised_while_the_server_was_down_starts_one_retrainin
             [run] = wait_for(lambda of=ids[model]: server.api.flow_runs(deployment_ids=[of]), seconds=60)
             assert run.parameters["alert"]["share"] == share
             assert run.parameters["reason"] == "drift"
+        [run] = wait_for(lambda: server.api.flow_runs(deployment_ids=[ids["price"]]), seconds=60)
+        assert run.parameters == {"model": "price", "reason": "performance"}
 
         # Told again by somebody who died before he could say that he had: the server knows the event's id.
         fact = home.outbox.latest("churn", FactKind.DRIFT)
         home.outbox.put(fact)
         assert terminal.run("tend", **server.environment) == (0, "nothing to do\n")
         assert tend(home.settings, server.api, datetime.now(UTC), os.environ) == []
-        assert len(server.api.flow_runs(deployment_ids=list(ids.values()))) == 2
+        assert len(server.api.flow_runs(deployment_ids=list(ids.values()))) == 3

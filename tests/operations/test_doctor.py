@@ -231,13 +231,13 @@ def deployment(name: str, cron: str = "0 6 * * 1", active: bool = True, paused: 
     return Deployment("1", name, paused, {}, (schedule,), "READY", "evergreen", ("evergreen",))
 
 
-NAMES = ("approve/approve", "retrain/tiny", "rollback/tiny", "score/tiny")
+NAMES = ("approve/approve", "monitor/tiny", "retrain/tiny", "rollback/tiny", "score/tiny")
 
 
 @pytest.mark.parametrize(
     ("names", "outcome", "what"),
     [
-        (NAMES, OK, "4"),
+        (NAMES, OK, "5"),
         (NAMES[1:], WRONG, "missing: approve/approve"),
         ((*NAMES, "retrain/gone"), WRONG, "without a spec: retrain/gone"),
         ((), WRONG, "missing: "),
@@ -278,11 +278,12 @@ def test_a_schedule_that_the_spec_pauses_may_rest(tiny):
 
 @pytest.mark.parametrize(
     ("enabled", "what"),
-    [(True, "1 on"), (False, "switched off"), (None, "missing")],
+    [(True, "2 on"), (False, "switched off"), (None, "missing")],
 )
-def test_an_automation_is_there_and_on(tiny, enabled, what):
-    name = "evergreen: drift retrains tiny"
-    there = [] if enabled is None else [Automation("1", name, enabled, {})]
+def test_every_automation_is_there_and_on(tiny, enabled, what):
+    drift, performance = "evergreen: drift retrains tiny", "evergreen: performance retrains tiny"
+    there = [Automation("2", performance, True, {})]
+    there += [] if enabled is None else [Automation("1", drift, enabled, {})]
     finding = deployed.judge_automations(there, [tiny], complete=True)
     assert finding.outcome is (OK if enabled else WRONG)
     assert what in finding.what

@@ -23,7 +23,7 @@ from evergreen.operations.doctor.examine import examine
 from evergreen.operations.doctor.finding import Finding, Health
 from evergreen.operations.doctor.patient import Patient
 from evergreen.orchestrator.api import PrefectApi
-from evergreen.orchestrator.names import POOL, drift_automation
+from evergreen.orchestrator.names import POOL, RETRAINS, automation
 from evergreen.store.database import open_engine
 from tests.servers import free_port, prefect_server, wait_for
 
@@ -57,9 +57,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
         api = running.api
         api.post("/work_pools/", name=POOL, type="process")
         report(api, "bee")
-        for name in (f"retrain/{MODEL}", f"rollback/{MODEL}", f"score/{MODEL}", "approve/approve"):
+        for name in (f"retrain/{MODEL}", f"rollback/{MODEL}", f"score/{MODEL}", f"monitor/{MODEL}", "approve/approve"):
             deploy(api, name)
-        api.post("/automations/", name=drift_automation(MODEL), enabled=True, trigger=TRIGGER, actions=ACTIONS)
+        for reason in RETRAINS:
+            name = automation(reason, MODEL)
+            api.post("/automations/", name=name, enabled=True, trigger=TRIGGER, actions=ACTIONS)
         yield api
 
 

@@ -86,7 +86,7 @@ def test_a_spec_that_changes_is_followed_and_nothing_wakes(followed):
 def test_a_template_that_changes_is_applied(followed):
     workspace, said = followed
     assert "automation evergreen: drift retrains ash: changed" in said
-    triggers = [one.raw["trigger"] for one in workspace.api.automations() if one.name.endswith("retrains ash")]
+    triggers = [one.raw["trigger"] for one in workspace.api.automations() if one.name.endswith("drift retrains ash")]
     assert [trigger["within"] for trigger in triggers] == [90]
 
 
@@ -97,7 +97,7 @@ def test_a_spec_that_is_gone_takes_its_deployments_and_nothing_of_others(followe
     api.post("/deployments/", name="work", flow_id=flow["id"])
     neighbour = {"trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1, "within": 0}}
     api.post("/automations/", name="page the crew", actions=[{"type": "do-nothing"}], **neighbour)
-    mine = next(one for one in api.automations() if one.name.endswith("retrains cedar"))
+    mine = next(one for one in api.automations() if one.name.endswith("drift retrains cedar"))
     for name in (mine.name, "evergreen: drift retrains ash"):
         original = next(one for one in api.automations() if one.name == name).raw
         again = {key: original[key] for key in ("name", "trigger", "actions")}
@@ -114,6 +114,8 @@ def test_a_spec_that_is_gone_takes_its_deployments_and_nothing_of_others(followe
     assert sorted(name for name in names if name.startswith("evergreen: ")) == [
         "evergreen: drift retrains ash",
         "evergreen: drift retrains birch",
+        "evergreen: performance retrains ash",
+        "evergreen: performance retrains birch",
     ]
 
 

@@ -7,12 +7,13 @@ import yaml
 
 from evergreen.drift.alert import EVENT
 from evergreen.errors import SpecError, UserError
+from evergreen.operations.channels import DEGRADED
 from evergreen.orchestrator.answers import Deployment, Schedule
 from evergreen.orchestrator.automations import wanted_automations
 from evergreen.orchestrator.deploy import keep_asleep, write_manifest
 from evergreen.orchestrator.form import spec_names
 from evergreen.orchestrator.manifest import FILE, MEND, is_in_step, render, to_text
-from evergreen.orchestrator.names import drift_automation, model_resource, retrain_deployment
+from evergreen.orchestrator.names import RETRAINS, automation, model_resource, retrain_deployment
 from evergreen.orchestrator.plan import FLOWS, SLUG, FlowPlan, plan, read_specs
 from evergreen.orchestrator.project import find_project
 from evergreen.spec import ModelSpec, load_spec
@@ -46,7 +47,7 @@ def tiny(small_spec):
 
 
 def test_what_is_true_of_every_text(tiny):
-    flows = (FlowPlan("retrain", "Retrains {model}.", scheduled=True), FlowPlan("score", "Scores {model}."))
+    flows = (FlowPlan("retrain", "Retrains {model}.", scheduled="schedule"), FlowPlan("score", "Scores {model}."))
     specs = {
         "one": tiny(model="no", description='says "{{ more }}": a # lot'),
         "two": tiny(model="two", schedule={"active": False, "cron": "*/5 * * * *"}),
@@ -67,7 +68,7 @@ def test_what_is_true_of_every_text(tiny):
 
 @pytest.mark.parametrize(("paused", "active"), [(True, True), (False, False), (True, False), (False, True)])
 def test_what_is_asleep_is_said_to_be_before_prefect_looks(tiny, paused, active):
-    flows = (FlowPlan("retrain", "Retrains {model}.", scheduled=True), FlowPlan("rollback", "Goes back."))
+    flows = (FlowPlan("retrain", "Retrains {model}.", scheduled="schedule"), FlowPlan("rollback", "Goes back."))
     planned = plan({"tiny": tiny()}, flows)
     schedule = Schedule("1", SLUG, active, "0 6 * * 1", "UTC", {})
     known = Deployment("4711", "retrain/tiny", paused, {}, (schedule,), "READY", "evergreen")
@@ -146,14 +147,27 @@ def one_deployed(tiny):
     return {"tiny": tiny()}, {name: Deployment("4711", name, False, {}, (), "READY", "evergreen")}
 
 
-def test_the_automation_waits_for_the_event_that_alerts_are(one_deployed):
-    ((name, automation),) = wanted_automations(REPOSITORY, *one_deployed).items()
-    assert name == drift_automation("tiny")
-    trigger, (action,) = automation["trigger"], automation["actions"]
-    assert trigger["expect"] == [EVENT]
+@pytest.mark.parametrize(("reason", "event"), [("drift", EVENT), ("performance", DEGRADED)])
+def test_an_automation_waits_for_the_event_that_alerts_are(one_deployed, reason, event):
+    wanted = wanted_automations(REPOSITORY, *one_deployed)
+    assert wanted.keys() == {automation(each, "tiny") for each in RETRAINS}
+    one = wanted[automation(reason, "tiny")]
+    trigger, (action,) = one["trigger"], one["actions"]
+    assert trigger["expect"] == [event]
     assert trigger["match"] == {"prefect.resource.id": model_resource("tiny")}
     assert action["deployment_id"] == "4711"
-    assert {key: action["parameters"][key] for key in ("model", "reason")} == {"model": "tiny", "reason": "drift"}
+    assert {key: action["parameters"][key] for key in ("model", "reason")} == {"model": "tiny", "reason": reason}
+
+
+def test_monitoring_is_scheduled_by_rules_of_its_own(tiny):
+    specs = {"a": tiny(monitoring={"cron": "*/20 * * * *", "timezone": "Europe/Berlin"})}
+    planned = {one.flow.name: one for one in plan(specs, FLOWS)}
+    slug = {"slug": SLUG}
+    assert planned["monitor"].schedule == {**slug, "cron": "*/20 * * * *", "timezone": "Europe/Berlin"}
+    assert planned["retrain"].schedule["cron"] == "0 6 * * 1"
+    asleep = {"a": tiny(monitoring={"active": False})}
+    (monitor,) = [one for one in plan(asleep, FLOWS) if one.flow.name == "monitor"]
+    assert monitor.schedule["active"] is False
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from evergreen.cli import (
     keeping,
     loop,
     machine,
+    monitor,
     people,
     prune,
     reproduce,
@@ -161,6 +162,7 @@ for module in (
     scoring,
     serving,
     skew,
+    monitor,
     simulate,
     loop,
 ):

@@ -19,6 +19,11 @@ from evergreen.store.outbox import Kinds
 PREFECT = "prefect"
 """The channel of events."""
 
+DEGRADED = "evergreen.performance.degraded"
+"""The event of a champion that answers worse than it did."""
+
+_EVENTS = {FactKind.DRIFT: EVENT, FactKind.PERFORMANCE: DEGRADED}
+
 TOLD = frozenset(FactKind) - {FactKind.NOTE}
 
 
@@ -42,7 +47,7 @@ class Channel:
 
 
 def prefect_channel(api: PrefectApi) -> Channel:
-    """Every fact as an event, which automations can react to; drift starts a retraining in this way."""
+    """Every fact as an event, which automations can react to; drift and performance start a retraining in this way."""
 
     def post(fact: Fact) -> str | None:
         try:
@@ -85,7 +90,7 @@ def event(fact: Fact) -> dict[str, object]:
     return {
         "id": str(fact.id),
         "occurred": fact.at.isoformat(),
-        "event": EVENT if fact.kind is FactKind.DRIFT else f"evergreen.model.{fact.kind.value}",
+        "event": _EVENTS.get(fact.kind, f"evergreen.model.{fact.kind.value}"),
         "resource": {"prefect.resource.id": model_resource(fact.model), "prefect.resource.name": fact.model},
         "payload": fact.payload,
     }

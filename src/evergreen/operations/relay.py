@@ -15,7 +15,7 @@ KEPT = timedelta(days=3)
 """How long a fact is tried for. Older ones are no news any more."""
 
 ALERTS_KEPT = timedelta(days=30)
-"""How long Prefect is told of drift: an alert is work to be done, which an outage of some days must not lose."""
+"""How long Prefect is told of what starts a retraining: it is work to be done, which no outage of days must lose."""
 
 # Facts that are looked for, so that those which grew old unsent are named once.
 _LOOKED_BACK = timedelta(days=60)
@@ -70,7 +70,8 @@ def deliver(channel: Channel, outbox: Outbox, now: datetime, pace: Pace = NO_HAS
 
 def kept(channel: Channel, fact: Fact) -> timedelta:
     """How long a fact is tried for on a channel."""
-    return ALERTS_KEPT if channel.name == PREFECT and fact.kind is FactKind.DRIFT else KEPT
+    starts = fact.kind in (FactKind.DRIFT, FactKind.PERFORMANCE)
+    return ALERTS_KEPT if channel.name == PREFECT and starts else KEPT
 
 
 def retry_at(since: datetime, now: datetime, within: timedelta = KEPT) -> datetime | None:

@@ -10,7 +10,7 @@ import yaml
 
 from evergreen.errors import UserError
 from evergreen.orchestrator.api import Automation, Deployment, PrefectApi
-from evergreen.orchestrator.names import automated_model, drift_automation, model_resource, retrain_deployment
+from evergreen.orchestrator.names import automated_model, automation, model_resource, retrain_deployment
 from evergreen.spec import ModelSpec
 
 FOLDER = Path("deployments") / "automations"
@@ -31,9 +31,10 @@ def wanted_automations(
     for name, spec in specs.items():
         deployment = deployed.get(retrain_deployment(spec.model))
         if deployment is not None:
-            values = _values(name, spec, deployment)
-            filled = [_fill(path, text, values) for path, text in templates.items()]
-            wanted |= {automation["name"]: automation for automation in filled}
+            known = _values(name, spec, deployment)
+            values = {path: {"automation": automation(path.stem, spec.model), **known} for path in templates}
+            filled = [_fill(path, text, values[path]) for path, text in templates.items()]
+            wanted |= {one["name"]: one for one in filled}
     return wanted
 
 
@@ -43,21 +44,20 @@ def apply_automations(api: PrefectApi, wanted: Mapping[str, Mapping[str, Any]]) 
     One that a person switched off stays off. Automations of other names are not ours.
     """
     there: defaultdict[str, list[Automation]] = defaultdict(list)
-    for automation in api.automations():
-        if automation.name in wanted or automated_model(automation.name):
-            there[automation.name].append(automation)
+    for one in api.automations():
+        if one.name in wanted or automated_model(one.name):
+            there[one.name].append(one)
     for name, values in wanted.items():
         yield from _apply(api, values, next(iter(there[name]), None))
         for double in there[name][1:]:
             yield _remove(api, double, "stood there twice")
     for name in sorted(there.keys() - wanted.keys()):
-        for automation in there[name]:
-            yield _remove(api, automation, "its spec is gone")
+        for one in there[name]:
+            yield _remove(api, one, "its spec is gone")
 
 
 def _values(name: str, spec: ModelSpec, deployment: Deployment) -> dict[str, str]:
     return {
-        "automation": drift_automation(spec.model),
         "model": spec.model,
         "spec": name,
         "resource": model_resource(spec.model),
@@ -98,9 +98,9 @@ def _apply(api: PrefectApi, values: Mapping[str, Any], there: Automation | None)
         yield f"automation {name}: is switched off, and stays so"
 
 
-def _remove(api: PrefectApi, automation: Automation, why: str) -> str:
-    api.send("DELETE", f"/automations/{automation.id}")
-    return f"automation {automation.name}: removed, as {why}"
+def _remove(api: PrefectApi, one: Automation, why: str) -> str:
+    api.send("DELETE", f"/automations/{one.id}")
+    return f"automation {one.name}: removed, as {why}"
 
 
 def _says(there: Any, wanted: Any) -> bool:

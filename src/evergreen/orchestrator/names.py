@@ -1,11 +1,16 @@
 """What deployments, automations and events are called on a Prefect server."""
 
+import re
+
 POOL = "evergreen"
 # Whatever carries this tag was written by `evergreen deploy`, which may remove it again.
 TAG = "evergreen"
 APPROVE = "approve/approve"
 
-_AUTOMATION = "evergreen: drift retrains "
+RETRAINS = ("drift", "performance")
+"""For what a model has an automation that retrains it, each of its own: the templates are called so."""
+
+_AUTOMATION = re.compile(r"evergreen: [\w-]+ retrains (.+)")
 _RESOURCE = "evergreen.model."
 
 
@@ -18,22 +23,23 @@ def retrain_deployment(model: str) -> str:
     return f"retrain/{model}"
 
 
-def drift_automation(model: str) -> str:
-    """The automation that turns a drift event into a retraining.
+def automation(reason: str, model: str) -> str:
+    """The automation that turns an event, of drift or of performance, into a retraining.
 
-    >>> drift_automation("churn")
+    >>> automation("drift", "churn")
     'evergreen: drift retrains churn'
     """
-    return f"{_AUTOMATION}{model}"
+    return f"evergreen: {reason} retrains {model}"
 
 
 def automated_model(name: str) -> str | None:
-    """The model of a drift automation; None for an automation that is not ours.
+    """The model of an automation that retrains; None for an automation that is not ours.
 
     >>> automated_model("evergreen: drift retrains churn"), automated_model("page the crew")
     ('churn', None)
     """
-    return name.removeprefix(_AUTOMATION) if name.startswith(_AUTOMATION) else None
+    found = _AUTOMATION.fullmatch(name)
+    return found[1] if found else None
 
 
 def model_resource(model: str) -> str:

@@ -1,14 +1,16 @@
 """What is deployed: the flows of the project, one deployment a model or one for all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evergreen.errors import SpecError
 from evergreen.orchestrator.form import spec_names
 from evergreen.orchestrator.names import TAG
 from evergreen.spec import ModelSpec, load_spec
+from evergreen.spec.model import Schedule
+from evergreen.spec.monitoring import MonitoringRules
 
 # A schedule is known by its slug: changed where the spec changes, and left paused where a person paused it.
 SLUG = "spec"
@@ -16,17 +18,28 @@ SLUG = "spec"
 
 @dataclass(frozen=True)
 class FlowPlan:
-    """How `flows/<name>.py` is deployed. `does` is its description, where `{model}` is the model's name."""
+    """How `flows/<name>.py` is deployed. `does` is its description, where `{model}` is the model's name.
+
+    `scheduled` names the part of a spec with cron, timezone and active; empty for a flow that is not scheduled. A run
+    of the schedule is given `parameters`.
+    """
 
     name: str
     does: str
     per_model: bool = True
-    scheduled: bool = False
+    scheduled: Literal["", "schedule", "monitoring"] = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 # A flow that is not there yet is passed over.
 FLOWS = (
-    FlowPlan("retrain", "Retrains {model}, compares it with its champion and promotes what is better.", scheduled=True),
+    FlowPlan(
+        "retrain",
+        "Retrains {model}, compares it with its champion and promotes what is better.",
+        scheduled="schedule",
+        parameters={"reason": "scheduled"},
+    ),
+    FlowPlan("monitor", "Looks at what {model} was asked since the last look.", scheduled="monitoring"),
     FlowPlan("rollback", "Makes an earlier champion of {model} the champion again."),
     FlowPlan("score", "Scores the rows whose label is not known yet with the champion of {model}."),
     FlowPlan("approve", "Answers a decision that waits for a person.", per_model=False),
@@ -91,7 +104,7 @@ def _plan(specs: Mapping[str, ModelSpec], flows: Sequence[FlowPlan]) -> Iterator
 
 
 def _of_model(flow: FlowPlan, name: str, spec: ModelSpec) -> Planned:
-    more = spec.description if flow.scheduled else ""
+    more = spec.description if flow.scheduled == "schedule" else ""
     description = f"{flow.does.format(model=spec.model)} {more}"
     return Planned(
         flow=flow,
@@ -100,14 +113,14 @@ def _of_model(flow: FlowPlan, name: str, spec: ModelSpec) -> Planned:
         description=" ".join(description.replace("{{", "{").replace("}}", "}").split()),
         tags=(TAG, spec.model),
         parameters={"model": name},
-        schedule=_schedule(spec) if flow.scheduled else None,
+        schedule=_schedule(flow, getattr(spec, flow.scheduled)) if flow.scheduled else None,
         model=spec.model,
     )
 
 
-def _schedule(spec: ModelSpec) -> dict[str, Any]:
-    schedule: dict[str, Any] = {"slug": SLUG, "cron": spec.schedule.cron, "timezone": spec.schedule.timezone}
-    if not spec.schedule.active:
+def _schedule(flow: FlowPlan, rules: Schedule | MonitoringRules) -> dict[str, Any]:
+    schedule: dict[str, Any] = {"slug": SLUG, "cron": rules.cron, "timezone": rules.timezone}
+    if not rules.active:
         # True is left out on purpose: a deployment that says so wakes what a person paused.
         schedule["active"] = False
-    return {**schedule, "parameters": {"reason": "scheduled"}}
+    return {**schedule, "parameters": dict(flow.parameters)} if flow.parameters else schedule

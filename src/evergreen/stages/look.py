@@ -20,6 +20,7 @@ from evergreen.spec.columns import PREDICTION, ColumnType
 from evergreen.stages.assess import read_profile, read_reference, with_derived
 from evergreen.stages.monitor import LATE, Due, Seen, earlier_windows
 from evergreen.stages.open import tracking_of
+from evergreen.store.asked import Asked, Requests
 from evergreen.store.captured import Captured, join
 from evergreen.store.prediction import Role
 from evergreen.store.traffic import Traffic
@@ -56,6 +57,11 @@ class Look:
     def profile(self) -> "Profile":
         """The champion's profile of its reference."""
         return read_profile(self.due.champion)
+
+    @cached_property
+    def asked(self) -> Asked | None:
+        """What serving counted of the requests of the window's time; None where nobody did."""
+        return Requests(self.settings.store_url).between(self.due.model, self.due.since, self.due.until)
 
     @cached_property
     def baseline(self) -> "tuple[Baseline | None, str]":
@@ -134,7 +140,7 @@ def _answers(chunks: list[Captured]) -> "pa.Table":
 def _faults(look: Look) -> tuple[Signal, ...]:
     due = look.due
     arrivals = Arrivals.of(look.answers, due.since, due.until)
-    return find_faults(look.frame, due.spec, look.profile, arrivals, earlier_windows(due, look.settings))
+    return find_faults(look.frame, due.spec, look.profile, arrivals, earlier_windows(due, look.settings), look.asked)
 
 
 def _drift(look: Look) -> tuple[Signal, ...]:
@@ -182,7 +188,7 @@ def _losses(look: Look) -> tuple[Signal, ...]:
 
 def _health(look: Look) -> tuple[Signal, ...]:
     due = look.due
-    found = look_at_health(look.every, None, due.champion.trained_until, due.spec, due.looked_at)
+    found = look_at_health(look.every, look.asked, due.champion.trained_until, due.spec, due.looked_at)
     return (*found, *_skew(look))
 
 

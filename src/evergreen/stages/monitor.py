@@ -73,10 +73,10 @@ class Seen:
     signals: tuple[Signal, ...]
 
 
-def take_window(name: str, settings: Settings, now: datetime, *, at_once: bool = False) -> Due | NotDue:
+def take_window(name: str, settings: Settings, now: datetime, *, early: bool = False) -> Due | NotDue:
     """The window of a spec's model that is due: from the last one's end, or from when the champion took over.
 
-    With `at_once` whatever came since then is a window. Raises IntegrityError where the champion is not the artifact
+    With `early` whatever came since then is a window. Raises IntegrityError where the champion is not the artifact
     that the ledger promoted, UnavailableError where registry or store do not answer.
     """
     spec = read_spec(name, settings)
@@ -94,7 +94,7 @@ def take_window(name: str, settings: Settings, now: datetime, *, at_once: bool =
     traffic, written = Traffic(settings.store_url), Written(settled)
     piece = traffic.cut(spec.model, since, until, champion.version, spec.monitoring.max_rows, written)
     rows = piece.rows if piece.rows >= _NEAR else _count(traffic, champion, since, piece.until, written)
-    if why := _waits(spec, rows, until - since, at_once=at_once, first=last is None):
+    if why := _waits(spec, rows, until - since, early=early, first=last is None):
         return NotDue(spec.model, why)
     late = Written(settled, _settled(last.looked_at, spec)) if last else None
     champion = fetch_reference(tracking, champion, settings.home / "champions")
@@ -152,12 +152,12 @@ def _count(traffic: Traffic, champion: Champion, since: datetime, until: datetim
     return sum(int(pc.sum(pc.equal(c.answers["role"], Role.CHAMPION.value)).as_py() or 0) for c in chunks)
 
 
-def _waits(spec: ModelSpec, rows: int, waited: timedelta, *, at_once: bool, first: bool) -> str:
+def _waits(spec: ModelSpec, rows: int, waited: timedelta, *, early: bool, first: bool) -> str:
     """Why there is no window yet; empty where there is."""
     rules = spec.monitoring
     if not rows and first:
         return "no prediction of its champion is captured yet"
-    if at_once or rows >= rules.min_rows or waited >= rules.max_wait:
+    if early or rows >= rules.min_rows or waited >= rules.max_wait:
         return ""
     return f"{rows:,} rows came, and a window has {rules.min_rows:,}, or {format_duration(rules.max_wait)}"
 

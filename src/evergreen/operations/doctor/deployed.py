@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from evergreen.operations.doctor.finding import Finding, fine, wrong
 from evergreen.orchestrator.api import Automation, Deployment
-from evergreen.orchestrator.names import TAG, automated_model, drift_automation, retrain_deployment
+from evergreen.orchestrator.names import RETRAINS, TAG, automated_model, automation, retrain_deployment
 from evergreen.orchestrator.plan import FLOWS, FlowPlan, plan
 from evergreen.spec import ModelSpec
 
@@ -50,9 +50,9 @@ def judge_schedules(there: Sequence[Deployment], specs: Sequence[ModelSpec]) -> 
 
 
 def judge_automations(there: Sequence[Automation], specs: Sequence[ModelSpec], complete: bool) -> Finding:
-    """Every spec has an automation that is on."""
+    """Every spec has its automations, and they are on."""
     on: Mapping[str, bool] = {one.name: one.enabled for one in there}
-    wanted = [drift_automation(spec.model) for spec in specs]
+    wanted = [automation(reason, spec.model) for spec in specs for reason in RETRAINS]
     missing, off = [n for n in wanted if n not in on], [n for n in wanted if on.get(n) is False]
     if off:
         return wrong(AUTOMATIONS, f"switched off: {_list(off)}", f"prefect automation resume '{off[0]}'")
