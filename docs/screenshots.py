@@ -208,7 +208,7 @@ PICTURES = {
     "automation": (take_automation, (1400, 800)),
     "mlflow": (take_model, (1400, 1000)),
     "report": (take_report, (1100, 1500)),
-    "serving": (take_serving, (1280, 1150)),
+    "serving": (take_serving, (1280, 1200)),
 }
 
 

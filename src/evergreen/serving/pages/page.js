@@ -62,7 +62,10 @@ const requestPart = (content, method, path) => {
   const examples = content.examples || {};
   const text = element("textarea", { spellcheck: "false", "aria-label": "body" });
   const output = element("div");
-  const choose = (example) => { text.value = JSON.stringify(example.value, null, 2); };
+  const choose = (example) => {
+    text.value = JSON.stringify(example.value, null, 2);
+    text.rows = Math.min(text.value.split("\n").length, 24);
+  };
   const buttons = Object.values(examples).map((example) => {
     const button = element("button", { type: "button" }, example.summary);
     button.addEventListener("click", () => choose(example));
@@ -82,6 +85,9 @@ const plainPart = (method, path) => {
   return element("div", {}, element("div", { class: "row" }, go), output);
 };
 
+// Names in a description stand between backticks.
+const marked = (text) => text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+
 const responses = (operation) => {
   const rows = Object.entries(operation.responses || {}).map(([status, answer]) =>
     element("tr", {}, element("td", {}, element("code", {}, status)), element("td", {}, resolve(answer).description || "")));
@@ -90,7 +96,7 @@ const responses = (operation) => {
 
 const card = (path, method, operation, open) => {
   const content = operation.requestBody && operation.requestBody.content["application/json"];
-  const inside = element("div", { class: "inside" }, element("p", {}, operation.description || ""));
+  const inside = element("div", { class: "inside" }, element("p", {}, ...marked(operation.description || "")));
   const row = content && content.schema && (content.schema["x-row"] || content.schema);
   const left = element("div", {}, ...(content ? [element("h3", {}, "Fields"), fields(row)] : []),
     element("h3", {}, "Answers"), responses(operation));
