@@ -12,7 +12,9 @@ from evergreen.spec.rules import Share
 class CaptureRules(Part):
     """What is kept of the answers that serving gives."""
 
-    share: Share = Field(1.0, description="Share of rows that are captured, by their row_id; 0 keeps none.")
+    share: Share = Field(
+        1.0, description="Share of rows that are captured, by their row_id, and of requests without one; 0 keeps none."
+    )
     leave_out: tuple[str, ...] = Field((), description="Inputs that are never kept, and the caller's own row id.")
     durable: bool = Field(
         False,
