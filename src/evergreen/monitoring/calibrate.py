@@ -10,9 +10,9 @@ import pandas as pd
 
 from evergreen.drift.profile import ColumnProfile, Profile
 from evergreen.monitoring.cells import encode_column, reference_counts
-from evergreen.monitoring.distance import Ruler, ruler
+from evergreen.monitoring.distance import Ruler
 
-# Larger windows are drawn at this size: the distances are sums over so many rows that they shrink with the root of it.
+# Larger windows are drawn at this size: from there on distances shrink with the root of it.
 DRAWN = 2_000
 # Rows that stand for a column which the reference's sample does not have.
 _STAND_IN = 20_000
@@ -23,7 +23,6 @@ class Chance:
     """Distances of windows of `rows` rows in which nothing moved: a row for each resample, a column for each ruler."""
 
     rows: int
-    rulers: Mapping[str, Ruler]
     distances: np.ndarray
     # What the reference has never seen may have a share of one of its rows all the same: the spread that this makes.
     grain: np.ndarray
@@ -53,32 +52,43 @@ def quantile(drawn: np.ndarray, level: float) -> float:
     return float(np.sort(drawn)[min(place, len(drawn)) - 1])
 
 
-def calibrate(
-    profile: Profile, columns: Sequence[str], reference: pd.DataFrame | None, rows: int, resamples: int, seed: int
-) -> Chance:
-    """Distances of windows of so many rows from the profile, were both drawn from where the reference comes from.
+@dataclass(frozen=True)
+class Sample:
+    """Rows that resamples are drawn from: of each column the cells that they are in."""
 
-    Rows of the reference's sample are drawn with replacement, whole, so that columns depend on each other as they do;
-    without a sample, or where it lacks a column, by the column's own counts. That the profile is a sample as well
-    widens the distances: by √(1 + rows / rows of the profile).
+    profile: Profile
+    cells: Mapping[str, np.ndarray]
+    resamples: int
+    seed: int
+
+
+def read_sample(
+    profile: Profile, columns: Sequence[str], reference: pd.DataFrame | None, resamples: int, seed: int
+) -> Sample:
+    """The reference's sample, read as its profile. A column that it lacks, and every column where there is none, is
+    made up by its own counts.
+    """
+    rng = np.random.default_rng(seed)
+    rows = _STAND_IN if reference is None or reference.empty else len(reference)
+    cells = {name: _cells(reference, name, profile.columns[name], rows, rng) for name in columns}
+    return Sample(profile, cells, resamples, seed)
+
+
+def calibrate(sample: Sample, rulers: Mapping[str, Ruler], rows: int) -> Chance:
+    """Distances that each ruler finds in windows of so many rows in which nothing moved.
+
+    Rows of the sample are drawn with replacement, and whole, so that columns depend on each other as they do. That
+    windows are held against a profile that is a sample itself widens the distances: the difference of two means has
+    the variance 1 / rows + 1 / rows of the profile, in variances of one row.
     """
     drawn = min(rows, DRAWN)
-    rng = np.random.default_rng(seed)
-    base = max(1, _STAND_IN if reference is None else len(reference))
-    picked = rng.integers(0, base, size=(resamples, drawn))
-    rulers = {name: ruler(profile.columns[name], drawn) for name in columns}
-    distances, grain = np.empty((resamples, len(columns))), np.empty(len(columns))
-    for place, name in enumerate(columns):
-        column = profile.columns[name]
-        cells = _cells(reference, name, column, base, rng)
-        distances[:, place] = _distances(cells, picked, rulers[name]) * math.sqrt(drawn * _variance(rows, column))
-        grain[place] = math.sqrt(_variance(rows, column) / column.rows)
-    return Chance(rows, rulers, distances, grain)
-
-
-def _variance(rows: int, column: ColumnProfile) -> float:
-    """Of the difference between a window's mean and the reference's, in variances of one row."""
-    return 1 / rows + 1 / column.rows
+    base = len(next(iter(sample.cells.values())))
+    picked = np.random.default_rng(sample.seed).integers(0, base, size=(sample.resamples, drawn))
+    columns = [sample.profile.columns[name] for name in rulers]
+    variance = np.array([1 / rows + 1 / column.rows for column in columns])
+    found = [_distances(sample.cells[name], picked, measure) for name, measure in rulers.items()]
+    grain = np.sqrt(variance / [column.rows for column in columns])
+    return Chance(rows, np.stack(found, axis=1) * np.sqrt(drawn * variance), grain)
 
 
 def _cells(

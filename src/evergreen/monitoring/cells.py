@@ -8,32 +8,31 @@ from evergreen.drift.profile import ColumnProfile
 from evergreen.drift.values import count_labels, read_numbers
 
 # The first cell counts nulls. Of numbers the others ascend, so that a null is a value below all others; of labels the
-# second counts those that the reference does not have.
-NULL, NEW = 0, 1
+# second counts those that the reference does not have, then come those that it has.
+NULL, NEW, KNOWN = 0, 1, 2
 
 
-def count_column(column: pd.Series, profile: ColumnProfile) -> np.ndarray:
-    """Rows in each cell.
+def count_column(column: pd.Series, profile: ColumnProfile) -> tuple[np.ndarray, dict[str, int]]:
+    """Rows in each cell, and labels that the reference does not have with their rows.
 
     Raises:
         ValueError: The column cannot be read as the reference's type.
 
     >>> known = ColumnProfile("category", 4, 0, values=("a", "b"), counts=(3, 1))
-    >>> count_column(pd.Series(["a", None, "c", "a"]), known).tolist()
-    [1, 1, 2, 0]
+    >>> counts, new = count_column(pd.Series(["a", None, "c", "a"]), known)
+    >>> counts.tolist(), new
+    ([1, 1, 2, 0], {'c': 1})
     """
     if profile.numeric:
-        return _count_numbers(read_numbers(column), profile)
-    counts = np.zeros(2 + len(profile.values), dtype=np.int64)
-    places = {label: place for place, label in enumerate(profile.values, start=2)}
-    for label, rows in count_labels(column).items():
-        counts[places.get(label, NEW)] += rows
-    counts[NULL] = len(column) - counts.sum()
-    return counts
+        return _count_numbers(read_numbers(column), profile), {}
+    found = count_labels(column)
+    known = [found.pop(str(label), 0) for label in profile.values]
+    new = sum(found.values())
+    return np.array([len(column) - sum(known) - new, new, *known], dtype=np.int64), found
 
 
 def encode_column(column: pd.Series, profile: ColumnProfile) -> np.ndarray:
-    """The cell of each row of the reference, as `reference_counts` has it.
+    """The cell of each row.
 
     Raises:
         ValueError: The column cannot be read as the profile's type.
@@ -41,7 +40,7 @@ def encode_column(column: pd.Series, profile: ColumnProfile) -> np.ndarray:
     if profile.numeric:
         return _encode_numbers(read_numbers(column), profile)
     codes, labels = pd.factorize(column)
-    places = {label: place for place, label in enumerate(profile.values, start=2) if profile.counts[place - 2] > 1}
+    places = {label: place for place, label in enumerate(profile.values, start=KNOWN)}
     # A null has the code -1, which finds the last of these.
     cells = np.array([*(places.get(str(label), NEW) for label in labels), NULL])
     return cells[codes]
@@ -50,16 +49,12 @@ def encode_column(column: pd.Series, profile: ColumnProfile) -> np.ndarray:
 def reference_counts(profile: ColumnProfile) -> np.ndarray:
     """Rows of the reference in each cell.
 
-    A label that the reference has once stands for those that it lacks: the share of such rows estimates the share of
-    rows that will have a label never seen before (Good, Biometrika 1953).
-
     >>> reference_counts(ColumnProfile("category", 5, 1, values=("a", "b"), counts=(3, 1))).tolist()
-    [1, 1, 3, 0]
+    [1, 0, 3, 1]
     """
     counts = np.array(profile.counts, dtype=np.int64)
     if not profile.numeric:
-        once = counts == 1
-        return np.concatenate([[profile.nulls, once.sum()], np.where(once, 0, counts)])
+        return np.concatenate([[profile.nulls, 0], counts])
     if not profile.exact:
         return np.concatenate([[profile.nulls], counts, [0]])
     # Where every value is known, the gaps between them are cells as well.

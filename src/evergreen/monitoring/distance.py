@@ -7,15 +7,15 @@ import numpy as np
 from evergreen.drift.profile import ColumnProfile
 from evergreen.monitoring.cells import NEW, NULL, reference_counts
 
-# Labels that fewer rows of a window are expected to have are one cell.
+# Labels of which fewer rows are expected, in the window or in the reference, are one cell.
 EXPECTED = 5
 
 
 @dataclass(frozen=True)
 class Ruler:
-    """What windows are measured with: of numbers Kolmogorov's D, of labels the total variation distance.
+    """What a column of a window is measured with: of numbers Kolmogorov's D, of labels the total variation distance.
 
-    `group[cell]` is where a cell of the profile is counted, `shares` are the reference's by group.
+    `group[cell]` says where a cell of the window is counted; `shares` are the reference's, by group.
     """
 
     ordered: bool
@@ -23,7 +23,7 @@ class Ruler:
     shares: np.ndarray
 
     def of_counts(self, counts: np.ndarray) -> float:
-        """The distance of counts over the profile's cells from the reference."""
+        """The distance of counts by cell from the reference."""
         grouped = np.bincount(self.group, weights=counts, minlength=len(self.shares))
         return float(self.between(grouped / counts.sum(), self.shares))
 
@@ -35,21 +35,26 @@ class Ruler:
         return np.abs(difference).sum(axis=-1) / 2
 
 
-def ruler(profile: ColumnProfile, rows: int) -> Ruler:
-    """The ruler of a column for windows of so many rows.
+def ruler(profile: ColumnProfile, counts: np.ndarray, rows: int) -> Ruler:
+    """The ruler of a column whose window has these counts; beyond the profile's cells they are of new labels.
 
-    >>> few = ColumnProfile("category", 100, 0, values=("a", "b", "c"), counts=(96, 2, 2))
-    >>> ruler(few, 100).group.tolist(), ruler(few, 1000).group.tolist()
-    ([0, 1, 2, 3, 3], [0, 1, 2, 3, 4])
+    Labels stand alone where at least five of `rows` rows are expected to have them. That is decided from both sides
+    together: by the reference's counts alone, those that stand would be those that it has too many of by chance.
+
+    >>> few = ColumnProfile("category", 100, 0, values=("a", "b", "c"), counts=(90, 6, 4))
+    >>> ruler(few, np.array([0, 0, 90, 6, 4]), 100).group.tolist()
+    [0, 3, 1, 2, 3]
+    >>> ruler(few, np.array([0, 0, 60, 6, 4, 30]), 100).group.tolist()
+    [0, 4, 1, 2, 4, 3]
     """
-    counts = reference_counts(profile)
-    cells = np.arange(len(counts))
-    group = cells if profile.numeric else _grouped(counts, rows)
-    return Ruler(profile.numeric, group, np.bincount(group, weights=counts) / profile.rows)
+    reference = reference_counts(profile)
+    reference = np.append(reference, np.zeros(len(counts) - len(reference), dtype=np.int64))
+    group = np.arange(len(counts)) if profile.numeric else _grouped(reference + counts, rows)
+    return Ruler(profile.numeric, group, np.bincount(group, weights=reference) / profile.rows)
 
 
-def _grouped(counts: np.ndarray, rows: int) -> np.ndarray:
-    """Labels that enough rows will have by themselves, all others in one last group."""
-    alone = counts * rows >= EXPECTED * counts.sum()
-    alone[[NULL, NEW]] = True
+def _grouped(pooled: np.ndarray, rows: int) -> np.ndarray:
+    """Labels that enough rows will have by themselves, and nulls; all others in one last group."""
+    alone = pooled * rows >= EXPECTED * pooled.sum()
+    alone[NULL], alone[NEW] = True, False
     return np.where(alone, alone.cumsum() - 1, alone.sum())

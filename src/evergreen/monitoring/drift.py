@@ -1,7 +1,8 @@
 """Have the inputs of a window moved, and the answers? Distances, weighed by importance, against what chance does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pandas as pd
 from evergreen.checks import Outcome
 from evergreen.drift.assess import INPUT, PREDICTION
 from evergreen.drift.profile import Profile
-from evergreen.monitoring.calibrate import Chance, calibrate
+from evergreen.monitoring.calibrate import DRAWN, Chance, Sample, calibrate, read_sample
+from evergreen.monitoring.distance import Ruler, ruler
 from evergreen.monitoring.drift_text import Moved, describe, explain
 from evergreen.monitoring.weights import Weights, weigh
 from evergreen.monitoring.window_counts import WindowCounts
@@ -17,12 +19,13 @@ from evergreen.spec.monitoring import DriftPolicy
 from evergreen.store.window import Signal, SignalKind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Yardstick:
     """What the windows of a champion are measured by.
 
     `reference` is the sample of training rows that it keeps. `roles` is what `drift.assess` is given: inputs and the
-    prediction are measured, a target is not looked at. `importance` is that of raw columns, empty where it is not known.
+    prediction are measured, a target is not looked at. `importance` is that of raw columns, empty where it is not
+    known.
     """
 
     profile: Profile
@@ -60,11 +63,9 @@ def measure_drift(  # noqa: PLR0913  a yardstick, spelled out
 
 def measure_counts(counts: WindowCounts, yardstick: Yardstick) -> tuple[Signal, Signal]:
     """The same of a window that was counted: `yardstick.begin().add(frame).add(frame)`."""
-    # The answers of the sample are drawn beside rows that they do not belong to: they stand in no row.
-    answers = replace(yardstick, reference=None, importance={})
     return (
         _measure(SignalKind.INPUT_DRIFT, yardstick.named(INPUT), counts, yardstick),
-        _measure(SignalKind.PREDICTION_DRIFT, yardstick.named(PREDICTION), counts, answers),
+        _measure(SignalKind.PREDICTION_DRIFT, yardstick.named(PREDICTION), counts, yardstick),
     )
 
 
@@ -74,8 +75,22 @@ def _measure(kind: SignalKind, named: list[str], counts: WindowCounts, yardstick
     if not names or not counts.rows:
         return Signal(kind, Outcome.UNKNOWN, _nothing(counts.rows, unknown), details={"not_compared": unknown})
     weights, rules = weigh(names, yardstick.importance), yardstick.rules
-    chance = calibrate(counts.profile, names, yardstick.reference, counts.rows, rules.resamples, yardstick.seed)
-    return _signal(kind, _judge(counts, chance, weights, rules), counts, weights, unknown)
+    rulers = {name: _ruler(counts, name) for name in names}
+    chance = calibrate(_sample(yardstick, tuple(names)), rulers, counts.rows)
+    return _signal(kind, _judge(counts, rulers, chance, weights, rules), counts, weights, unknown)
+
+
+def _ruler(counts: WindowCounts, name: str) -> Ruler:
+    profile = counts.profile.columns[name]
+    return ruler(profile, counts.cells(name), min(counts.rows, profile.rows, DRAWN))
+
+
+# Whoever looks at many windows with one yardstick reads its reference once.
+@lru_cache(maxsize=4)
+def _sample(yardstick: Yardstick, names: tuple[str, ...]) -> Sample:
+    # The answers of the sample are drawn beside rows that they do not belong to: they stand in no row.
+    rows = None if set(names) & set(yardstick.named(PREDICTION)) else yardstick.reference
+    return read_sample(yardstick.profile, names, rows, yardstick.rules.resamples, yardstick.seed)
 
 
 @dataclass(frozen=True)
@@ -87,11 +102,13 @@ class _Judged:
     columns: tuple[Moved, ...]
 
 
-def _judge(counts: WindowCounts, chance: Chance, weights: Weights, rules: DriftPolicy) -> _Judged:
-    names = list(chance.rulers)
+def _judge(
+    counts: WindowCounts, rulers: Mapping[str, Ruler], chance: Chance, weights: Weights, rules: DriftPolicy
+) -> _Judged:
+    names = list(rulers)
     share = np.array([weights.by_column[name] for name in names])
     relative = np.array([weights.relative(name) for name in names])
-    effects = np.array([_effect(counts, chance, name) for name in names])
+    effects = np.array([_effect(counts, rulers[name], name) for name in names])
     # A column too light to pass the floor alone, however far it moves, is no chance of an alarm.
     alone = (share > 0) & (relative >= rules.min_effect)
     # One column has one statistic; of several, the sum and the largest are each given half of the alarms.
@@ -106,8 +123,8 @@ def _judge(counts: WindowCounts, chance: Chance, weights: Weights, rules: DriftP
     return _Judged(score, bound, tuple(sorted(columns, key=lambda c: (-c.weight * c.effect, -c.effect, c.column))))
 
 
-def _effect(counts: WindowCounts, chance: Chance, name: str) -> float:
-    return 1.0 if name in counts.broken else chance.rulers[name].of_counts(counts.counts[name])
+def _effect(counts: WindowCounts, measure: Ruler, name: str) -> float:
+    return 1.0 if name in counts.broken else measure.of_counts(counts.cells(name))
 
 
 def _signal(kind: SignalKind, judged: _Judged, counts: WindowCounts, weights: Weights, unknown: list[str]) -> Signal:

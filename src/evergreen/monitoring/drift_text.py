@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.drift.profile import ColumnProfile
-from evergreen.monitoring.cells import NEW, NULL, reference_counts
+from evergreen.monitoring.cells import KNOWN, NEW, NULL, reference_counts
 from evergreen.monitoring.window_counts import WindowCounts
 
 _NAMED = 3
@@ -58,25 +58,30 @@ def describe(counts: WindowCounts, column: str) -> str:
         return counts.broken[column]
     if counts.absent[column] == counts.rows:
         return "not sent any more"
-    profile, now = counts.profile.columns[column], counts.counts[column]
-    before = reference_counts(profile)
+    profile, now = counts.profile.columns[column], counts.cells(column)
+    before = np.zeros_like(now)
+    known = reference_counts(profile)
+    before[: len(known)] = known
     old, new = before / before.sum(), now / now.sum()
-    nulls = f"null {old[NULL]:.1%} → {new[NULL]:.1%}"
-    if profile.numeric:
-        return nulls if _mostly_nulls(old, new) else _median(profile, before, now)
     most = int(np.abs(new - old).argmax())
-    if most == NULL:
-        return nulls
-    what = "values that are new" if most == NEW else repr(profile.values[most - 2])
-    return f"share of {what} {old[most]:.1%} → {new[most]:.1%}"
+    if _mostly_nulls(old, new) if profile.numeric else most == NULL:
+        return f"null {old[NULL]:.1%} → {new[NULL]:.1%}"
+    if profile.numeric:
+        return f"median {_middle(profile, before)} → {_middle(profile, now)}"
+    return f"share of {_label(counts, column, most)} {old[most]:.1%} → {new[most]:.1%}"
+
+
+def _label(counts: WindowCounts, column: str, cell: int) -> str:
+    if cell == NEW:
+        return "values that are new"
+    known = counts.profile.columns[column].values
+    if cell - KNOWN < len(known):
+        return repr(known[cell - KNOWN])
+    return f"{list(counts.new[column])[cell - KNOWN - len(known)]!r}, which is new,"
 
 
 def _mostly_nulls(old: np.ndarray, new: np.ndarray) -> bool:
     return abs(new[NULL] - old[NULL]) > np.abs((new - old)[1:].cumsum()).max()
-
-
-def _median(profile: ColumnProfile, before: np.ndarray, now: np.ndarray) -> str:
-    return f"median {_middle(profile, before)} → {_middle(profile, now)}"
 
 
 def _middle(profile: ColumnProfile, counts: np.ndarray) -> str:
