@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evergreen.checks import Outcome
+from evergreen.monitoring.chance import LEVEL
 from evergreen.store.window import Signal, SignalKind, Window
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
     """Rows an hour, against the rates of earlier windows.
 
     The band reaches from half of the rate that 5 % of them stay below to twice the rate that 95 % do: nights and
-    weekends are inside once they were seen, and a single strange window moves neither end. No row at all after windows
-    that had some is a stop.
+    weekends are inside once they were seen, and a single strange window moves neither end. FAIL where chance does not
+    explain what is outside. No row at all after windows that had some is a stop.
     """
     rows, hours = len(arrivals.inside), arrivals.hours
     details = {"rows": rows, "hours": hours}
@@ -70,7 +71,7 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
         why = f"{rows:,} rows, {rate:,.3g} an hour; {missing}"
         return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, why, rate, details=details)
     lower, upper = _band([_rate(window) for window in known])
-    outcome = Outcome.PASS if lower <= rate <= upper else Outcome.FAIL
+    outcome = Outcome.FAIL if _outside(rows, lower * hours, upper * hours) else Outcome.PASS
     why = f"{rate:,.3g} rows an hour, usual are {lower:,.3g} to {upper:,.3g}"
     return Signal(SignalKind.VOLUME, outcome, why, rate, None, lower, upper, details)
 
@@ -120,6 +121,14 @@ def _band(rates: Sequence[float]) -> tuple[float, float]:
 
     low, high = np.quantile(rates, [_TAIL, 1 - _TAIL])
     return float(low / _FACTOR), float(high * _FACTOR)
+
+
+def _outside(rows: int, least: float, most: float) -> bool:
+    """True where a Poisson variable with a mean inside hardly ever comes to so many."""
+    from scipy import stats
+
+    few, many = stats.poisson.cdf(rows, least), stats.poisson.sf(rows - 1, most)
+    return bool(min(few, many) < LEVEL)
 
 
 def _rate(window: Window) -> float:
