@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evergreen.cli.serve import Wishes, run
+from evergreen.cli.serve import ServeOptions, run
 from evergreen.errors import UserError
 from evergreen.store.traffic import Traffic
 from tests.project import copy_project
@@ -126,13 +126,13 @@ def test_a_worker_that_dies_is_replaced(home, ended):
 
 
 @pytest.mark.parametrize(
-    ("wishes", "why"), [({"host": "0.0.0.0"}, "serve-key"), ({"host": "0.0.0.0", "keys": Path("nowhere")}, "nowhere")]
+    ("options", "why"), [({"host": "0.0.0.0"}, "serve-key"), ({"host": "0.0.0.0", "keys": Path("nowhere")}, "nowhere")]
 )
-def test_an_unsafe_start_is_refused_before_anything_is_loaded(project, wishes, why):
+def test_an_unsafe_start_is_refused_before_anything_is_loaded(project, options, why):
     with pytest.raises(UserError, match=why):
-        run(Wishes((project.model,), port=0, **wishes), project.settings)
+        run(ServeOptions((project.model,), port=0, **options), project.settings)
 
 
 def test_a_model_without_a_champion_is_not_served(project):
     with pytest.raises(UserError, match="evergreen run"):
-        run(Wishes((), "127.0.0.1", 0), project.settings)
+        run(ServeOptions((), "127.0.0.1", 0), project.settings)

@@ -55,7 +55,7 @@ SHADOW_SECONDS, OBSERVE_SECONDS = 2.0, 5.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ServeOptions:
     """What the command line says."""
 
     models: tuple[str, ...]
@@ -68,23 +68,23 @@ class Wishes:
     wait: bool = False
 
 
-def run(wishes: Wishes, settings: Settings) -> None:
+def run(options: ServeOptions, settings: Settings) -> None:
     """Serve until told to stop.
 
     Raises UserError for an unsafe address, and EvergreenError where nothing can be served and nothing is waited for.
     """
-    keys = Keys.from_environment(os.environ, wishes.keys)
-    require_safe_host(wishes.host, keys)
+    keys = Keys.from_environment(os.environ, options.keys)
+    require_safe_host(options.host, keys)
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO)
-    with environment(settings), open_socket(wishes.host, wishes.port) as listening:
+    with environment(settings), open_socket(options.host, options.port) as listening:
         _prepare(settings)
-        work = _plan(wishes, settings, keys)
-        work.begin(wishes.wait)
+        work = _plan(options, settings, keys)
+        work.begin(options.wait)
         _greet(work, listening)
-        if wishes.workers == 1:
+        if options.workers == 1:
             work.serve(listening)
         else:
-            run_forked(wishes.workers, lambda: work.serve(listening))
+            run_forked(options.workers, lambda: work.serve(listening))
 
 
 def parse_scopes(names: Sequence[str]) -> list[Scope]:
@@ -161,10 +161,10 @@ class _Work:
         return threads
 
 
-def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
-    wanted = tuple(dict.fromkeys(find_model(name, settings) for name in wishes.models))
+def _plan(options: ServeOptions, settings: Settings, keys: Keys) -> _Work:
+    wanted = tuple(dict.fromkeys(find_model(name, settings) for name in options.models))
     names = wanted or models_to_serve((), (), settings)
-    if not names and not wishes.wait:
+    if not names and not options.wait:
         raise UserError("no model has a champion yet; evergreen run MODEL trains one, and --wait waits for it")
     desk, capture = Desk(names), Capture(TrafficWriter(settings.store_url), _now)
 
@@ -173,7 +173,7 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
         if kept.decision is None:
             # What is kept of a challenger's answers is what is kept of the champion's: the two are compared.
             rules = kept_of(read_spec(folder))
-            capture.follow(served.model, replace(rules, durable=rules.durable or wishes.durable), served.version)
+            capture.follow(served.model, replace(rules, durable=rules.durable or options.durable), served.version)
         return served
 
     joiner = Joiner(
@@ -181,7 +181,7 @@ def _plan(wishes: Wishes, settings: Settings, keys: Keys) -> _Work:
         lambda name: Follower(name, settings, desk, load, fetch_apart, _now),
         _now,
     )
-    limits = Limits(per_second=wishes.rate, burst=max(1, int(wishes.rate or 0)))
+    limits = Limits(per_second=options.rate, burst=max(1, int(options.rate or 0)))
     return _Work(desk, joiner, capture, settings, keys, limits)
 
 

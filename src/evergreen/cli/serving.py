@@ -30,9 +30,9 @@ def serve(  # noqa: PLR0913 - options of a command are its parameters
     wait: Annotated[bool, typer.Option("--wait", help="Wait for models that have no champion yet.")] = False,
 ) -> None:
     """Serve champions over HTTP: predictions, feedback, metrics; follow them when another one is promoted."""
-    from evergreen.cli.serve import Wishes, run
+    from evergreen.cli.serve import ServeOptions, run
 
-    run(Wishes(tuple(models or ()), host, port, workers, durable, keys, rate, wait), Settings.from_environment())
+    run(ServeOptions(tuple(models or ()), host, port, workers, durable, keys, rate, wait), Settings.from_environment())
 
 
 def serve_key(
