@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evergreen.serving.handles import Prediction
+from evergreen.serving.answers import Answered
 from evergreen.serving.kept import Rules
 
 log = logging.getLogger("evergreen.capture")
@@ -32,7 +32,7 @@ class Limits:
 class Batch:
     """Rows that were handed over together, by which rules, and the loop and future of whoever waits for them."""
 
-    rows: Sequence[Prediction]
+    rows: Answered
     rules: Rules = field(default_factory=Rules)
     waits: "tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None" = None
 

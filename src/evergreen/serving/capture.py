@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Protocol
 
 from evergreen.errors import EvergreenError, RowError, UnavailableError
+from evergreen.serving.answers import Answered
 from evergreen.serving.batched import Batch, Limits, answer
 from evergreen.serving.handles import Prediction
 from evergreen.serving.kept import KEEP_ALL, Kept, Rules
+from evergreen.store.block import Block
 
 log = logging.getLogger("evergreen.capture")
 
@@ -23,7 +25,7 @@ _LOOK_SECONDS = 0.02
 class Writer(Protocol):
     """What writes a group; evergreen.store.traffic_writer.TrafficWriter does."""
 
-    def write(self, rows: Sequence[Prediction], now: datetime) -> object:
+    def write(self, rows: Sequence[Prediction | Block], now: datetime) -> object:
         """Write all of them or none. Raises RowError where one of them can never be written; whatever else it raises,
         the same rows are given again.
         """
@@ -81,22 +83,22 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._started = False
 
-    def put(self, predictions: Sequence[Prediction]) -> None:
+    def put(self, predictions: Answered) -> None:
         """Hand over answered rows. Never waits, never raises: where the queue is full they are lost, and counted."""
-        self._put(self._chosen(predictions))
+        self._put(self._rules.choose(predictions))
 
-    async def offer(self, predictions: Sequence[Prediction]) -> None:
+    async def offer(self, predictions: Answered) -> None:
         """The same, but where the store is only slower than what comes, wait for room first. Never raises."""
-        rows = self._chosen(predictions)
+        rows = self._rules.choose(predictions)
         await self._room(len(rows))
         self._put(rows)
 
-    async def durable(self, predictions: Sequence[Prediction]) -> None:
+    async def durable(self, predictions: Answered) -> None:
         """Hand over answered rows, and come back once they are committed.
 
         Raises UnavailableError where they are not: whoever waits for the answer must not get it then.
         """
-        rows = self._chosen(predictions)
+        rows = self._rules.choose(predictions)
         if not rows:
             return
         await self._room(len(rows))
@@ -141,11 +143,7 @@ class Capture:
             self._lose(rows, "the server stopped before the store took them")
         return rows
 
-    def _chosen(self, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        rules = self._rules
-        return [p for p in predictions if rules.of(p).takes(p)]
-
-    def _put(self, rows: Sequence[Prediction]) -> None:
+    def _put(self, rows: Answered) -> None:
         if rows and not self._enqueue(Batch(rows, self._rules)):
             self._lose(len(rows), "the queue is full")
 
@@ -239,13 +237,12 @@ class Capture:
                     return
 
     def _commit(self, batches: list[Batch]) -> None:
-        rows = [batch.rules.strip(p) for batch in batches for p in batch.rows]
-        now = self._clock()
-        self._writer.write(rows, now)
+        now, rows = self._clock(), sum(len(batch.rows) for batch in batches)
+        self._writer.write([part for batch in batches for part in batch.rules.strip(batch.rows)], now)
         with self._changed:
             numbers = self._numbers
-            numbers.backlog -= len(rows)
-            numbers.written += len(rows)
+            numbers.backlog -= rows
+            numbers.written += rows
             numbers.groups += 1
             if numbers.problem is not None:
                 log.warning("capture: the store takes predictions again; %d wait for it", numbers.backlog)

@@ -62,7 +62,7 @@ class Contest:
                 side.failed()
             raise
         for side in sides:
-            side.answered(made.predictions[0].latency_ms or 0.0)
+            side.answered(made.latency_ms)
         return made
 
     async def _by_challenger(self, order: Order, rival: Order, trial: Trial, asked: Rows) -> Made | None:
@@ -78,7 +78,7 @@ class Contest:
                 said = "%s failed (%s), the champion answers instead; later failures are only counted"
                 log.error("canary      " + said, rival.model.title, type(error).__name__)
             return None
-        trial.challenger.answered(made.predictions[0].latency_ms or 0.0)
+        trial.challenger.answered(made.latency_ms)
         return made
 
     async def _shown(self, order: Order, rival: Order, trial: Trial, asked: Rows) -> Made:
@@ -104,8 +104,8 @@ class Contest:
             (lambda: asked) if alike else (lambda: rival.read(limits)),
             len(order.ask.body),
             order.ask.id,
-            self.clock() if made is None else made.predictions[0].at,
-            None if made is None else made.predictions[0].latency_ms,
+            self.clock() if made is None else made.at,
+            None if made is None else made.latency_ms,
         )
 
     def _stands(self, challenger: ServedModel) -> bool:

@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from evergreen.features import derived, moments
 from evergreen.features.categories import Frequency
+from evergreen.serving.by_column import ByColumn, values_at
 from evergreen.serving.handles import Row
 from evergreen.serving.lookup import lookup_of
 from evergreen.serving.uncompiled import NotCompilable
+from evergreen.store.fields import NO_MOMENT
 
 Matrix = npt.NDArray[Any]
 Compute = Callable[[Sequence[Row], Matrix], Any]
-_NULL = int(np.iinfo(np.int64).min)
 _SECOND, _HOUR, _DAY = 1_000_000, 3_600_000_000, 86_400_000_000
 # The first of January 1970 was a Thursday.
 _THURSDAY = 3
@@ -32,8 +33,7 @@ class Slot:
     def values(self, rows: Sequence[Row], work: Matrix) -> list[Any]:
         """One value a row."""
         if self.position is not None:
-            position = self.position
-            return [row[position] for row in rows]
+            return values_at(rows, self.position)
         column: list[Any] = work[:, self.place].tolist()
         return column
 
@@ -111,7 +111,7 @@ def _days_since(fitted: Any, of: list[Slot]) -> Compute:  # noqa: ARG001
     def compute(rows: Sequence[Row], work: Matrix) -> Any:  # noqa: ARG001
         first, last = _moments(rows, since), _moments(rows, until)
         days = (last - first) / _SECOND / 86_400
-        days[(first == _NULL) | (last == _NULL)] = np.nan
+        days[(first == NO_MOMENT) | (last == NO_MOMENT)] = np.nan
         return days
 
     return compute
@@ -122,7 +122,7 @@ def _calendar_part(fitted: Any, of: list[Slot]) -> Compute:
 
     def compute(rows: Sequence[Row], work: Matrix) -> Any:  # noqa: ARG001
         times = _moments(rows, position)
-        return np.where(times == _NULL, np.nan, part(times))
+        return np.where(times == NO_MOMENT, np.nan, part(times))
 
     return compute
 
@@ -136,7 +136,9 @@ def _frequency(fitted: Any, of: list[Slot]) -> Compute:
 
 
 def _moments(rows: Sequence[Row], position: int) -> npt.NDArray[np.int64]:
-    values = [_NULL if row[position] is None else row[position] for row in rows]
+    if isinstance(rows, ByColumn):
+        return rows.fields[position].values
+    values = [NO_MOMENT if row[position] is None else row[position] for row in rows]
     return np.array(values, dtype=np.int64)
 
 

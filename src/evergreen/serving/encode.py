@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.serving.by_column import ByColumn
 from evergreen.serving.derive import Slot, Step, compile_steps
 from evergreen.serving.handles import Row
 from evergreen.serving.lookup import Lookup, lookup_of
@@ -36,6 +37,14 @@ class Category:
     codes: Lookup
     start: int
     indicator: bool
+
+    def read_field(self, rows: ByColumn, work: Matrix) -> Matrix:
+        """The code of each row; each text is looked up once."""
+        position = self.slot.position
+        if self.codes.numbers or position is None:
+            return np.array(self.codes.read(self.slot.values(rows, work)))
+        field = rows.fields[position]
+        return np.array(self.codes.read(field.names))[field.values]
 
     def read(self, rows: Sequence[Row], work: Matrix) -> list[Any]:
         """The code of each row."""
@@ -89,7 +98,11 @@ class Encoder:
         matrix = np.zeros((len(rows), self.width), dtype=self.dtype)
         if len(self.numeric):
             matrix[:, : len(self.numeric)] = self._numbers(work)
-        self._write(rows, work, matrix)
+        # isinstance asks an abstract class, which takes longer.
+        if type(rows) is ByColumn:
+            self._write_fields(rows, work, matrix)
+        else:
+            self._write(rows, work, matrix)
         if self.unknown is not None:
             matrix[:, self.unknown] = 0.0
         return matrix
@@ -108,14 +121,24 @@ class Encoder:
 
     def _work(self, rows: Sequence[Row]) -> Matrix:
         """The numbers of the rows, and what is derived from them."""
-        if len(self.raw) == self.wide > 1:
+        if len(self.raw) == self.wide > 1 and type(rows) is not ByColumn:
             return np.array(list(map(itemgetter(*self.raw), rows)), dtype=np.float64)
         work = np.empty((len(rows), self.wide), dtype=np.float64)
         for place, position in enumerate(self.raw):
-            work[:, place] = [row[position] for row in rows]
+            work[:, place] = _numbers_at(rows, position)
         for step in self.steps:
             work[:, step.place] = step.compute(rows, work)
         return work
+
+    def _write_fields(self, rows: ByColumn, work: Matrix, matrix: Matrix) -> None:
+        """The same for rows that are kept column by column."""
+        for category in self.categories:
+            codes = category.read_field(rows, work)
+            if category.indicator:
+                known = np.flatnonzero(codes >= 0)
+                matrix[known, category.start + codes[known]] = 1.0
+            else:
+                matrix[:, category.start] = codes
 
     def _write(self, rows: Sequence[Row], work: Matrix, matrix: Matrix) -> None:
         """Categories into a matrix of zeros."""
@@ -131,6 +154,10 @@ class Encoder:
                 ones += [base + code for base, code in zip(bases, codes, strict=True) if code >= 0]
         if ones:
             matrix.put(ones, 1.0)
+
+
+def _numbers_at(rows: Sequence[Row], position: int) -> Any:
+    return rows.fields[position].values if type(rows) is ByColumn else [row[position] for row in rows]
 
 
 def compile_encoder(pipeline: "Pipeline") -> Encoder:

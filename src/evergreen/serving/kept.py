@@ -1,11 +1,13 @@
 """What of a model's answers is kept."""
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from evergreen.serving.answers import Answered
 from evergreen.serving.handles import Prediction
 from evergreen.spec import ModelSpec
+from evergreen.store.block import Block
 
 _ALL = 2**32
 
@@ -27,8 +29,19 @@ class Kept:
         """
         if self.share >= 1 or prediction.explored:
             return True
-        name = prediction.request if prediction.row_id is None else prediction.row_id
+        return self._takes(prediction.request if prediction.row_id is None else prediction.row_id)
+
+    def _takes(self, name: str) -> bool:
         return zlib.crc32(name.encode()) < self.share * _ALL
+
+    def chosen(self, block: Block) -> Block | None:
+        """The rows of a block that are in the share, by the same names; None where none is."""
+        if self.share >= 1:
+            return block
+        if block.row_ids is None:
+            return block if self._takes(block.request) else None
+        taken = [place for place, name in enumerate(block.row_ids) if self._takes(name or block.request)]
+        return block if len(taken) == len(block) else block.take(taken) if taken else None
 
     def strip(self, prediction: Prediction) -> Prediction:
         """The prediction without what is never kept."""
@@ -36,6 +49,13 @@ class Kept:
             return prediction
         inputs = {name: value for name, value in prediction.inputs.items() if name not in self.leave_out}
         return replace(prediction, inputs=inputs, row_id=prediction.row_id if self.names_rows else None)
+
+    def strip_block(self, block: Block) -> Block:
+        """The same of a block."""
+        if self.names_rows and not self.leave_out:
+            return block
+        inputs = {name: field for name, field in block.inputs.items() if name not in self.leave_out}
+        return replace(block, inputs=inputs, row_ids=block.row_ids if self.names_rows else None)
 
 
 KEEP_ALL = Kept()
@@ -51,14 +71,22 @@ class Rules:
     models: Mapping[str, Kept] = field(default_factory=dict)
     versions: Mapping[tuple[str, int], Kept] = field(default_factory=dict)
 
-    def of(self, prediction: Prediction) -> Kept:
-        """The rules for a prediction."""
+    def of(self, prediction: Prediction | Block) -> Kept:
+        """The rules for a prediction, or for those of a block."""
         found = self.versions.get((prediction.model, prediction.version))
         return self.models.get(prediction.model, KEEP_ALL) if found is None else found
 
-    def strip(self, prediction: Prediction) -> Prediction:
-        """The prediction without what is never kept."""
-        return self.of(prediction).strip(prediction)
+    def choose(self, predictions: Answered) -> Answered:
+        """Those in the share."""
+        if isinstance(predictions, Block):
+            return self.of(predictions).chosen(predictions) or ()
+        return [p for p in predictions if self.of(p).takes(p)]
+
+    def strip(self, predictions: Answered) -> Sequence[Prediction | Block]:
+        """The same without what is never kept."""
+        if isinstance(predictions, Block):
+            return [self.of(predictions).strip_block(predictions)]
+        return [self.of(p).strip(p) for p in predictions]
 
     def follow(self, model: str, kept: Kept, version: int | None) -> "Rules":
         """The rules with others for a model, which are those of a version of it where one is named."""

@@ -1,13 +1,13 @@
 """A request to a model: how its rows are read, and in which form they are answered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 from typing import NamedTuple
 
-from evergreen.serving.answers import Occasion, predictions_of
-from evergreen.serving.handles import Answers, Prediction, Problem, ServedModel
+from evergreen.serving.answers import Answered, Said, captured_of
+from evergreen.serving.handles import Answers, Problem, ServedModel
 from evergreen.serving.limits import Limits
 from evergreen.serving.reader import Reader, Rows
 from evergreen.serving.refused import Refused, invalid, malformed
@@ -17,7 +17,7 @@ from evergreen.serving.wire import Ask
 Decode = Callable[..., Rows | tuple[Problem, ...]]
 """Takes a Reader and a body; those of tables take the most rows, too, as a few bytes may unfold to any number."""
 
-Encode = Callable[[ServedModel, str, Sequence[Prediction], bool], bytes]
+Encode = Callable[[Said], bytes]
 
 # A body from here on is read in the thread of the batches: reading it here would hold everybody up.
 LARGE_BYTES = 65_536
@@ -25,11 +25,13 @@ _TABLES = (decode_arrow, decode_parquet)
 
 
 class Made(NamedTuple):
-    """Who answered, what is captured, and what is said."""
+    """Who answered, what is captured, what is said, when that was (aware, UTC), and how long it took."""
 
     model: ServedModel
-    predictions: list[Prediction]
+    captured: Answered
     body: bytes
+    at: datetime
+    latency_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ class Order:
 
     def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> Made:
         """What is captured, and what is said."""
-        took = (perf_counter() - self.ask.began) * 1000
-        predictions = predictions_of(self.model, asked, answers, Occasion(self.ask.id, clock(), took))
-        return Made(self.model, predictions, self.encode(self.model, self.ask.id, predictions, asked.single))
+        took, at = (perf_counter() - self.ask.began) * 1000, clock()
+        said = Said(self.model, self.ask.id, asked, answers)
+        return Made(self.model, captured_of(said, at, took), self.encode(said), at, took)
 
 
 def _refusal(problems: tuple[Problem, ...]) -> Refused:

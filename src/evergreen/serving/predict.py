@@ -1,16 +1,15 @@
 """From the bytes of a request to those of its answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from evergreen.errors import UnavailableError
 from evergreen.serving import answers as forms
-from evergreen.serving.answers import ARROW, PARQUET
+from evergreen.serving.answers import ARROW, PARQUET, Answered
 from evergreen.serving.contest import Contest
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.desk import Desk
-from evergreen.serving.handles import Prediction, ServedModel
+from evergreen.serving.handles import ServedModel
 from evergreen.serving.metrics import Tally
 from evergreen.serving.order import Decode, Encode, Order
 from evergreen.serving.refused import Refused, not_kept
@@ -27,10 +26,10 @@ class Sink(Protocol):
     def is_durable(self, model: str) -> bool:
         """True where answers of the model wait until they are kept."""
 
-    async def offer(self, predictions: Sequence[Prediction]) -> None:
+    async def offer(self, predictions: Answered) -> None:
         """Take them, and wait for nothing but room for them."""
 
-    async def durable(self, predictions: Sequence[Prediction]) -> None:
+    async def durable(self, predictions: Answered) -> None:
         """Take them, and return when they are kept."""
 
 
@@ -71,13 +70,14 @@ class Predictor:
         rival = None
         if challenger is not None:
             rival = replace(order, model=challenger, reader=challenger.reader)
-        model, predictions, body = await self.kitchen.contest.make(order, rival)
-        await self._keep(model.model, predictions)
-        self.kitchen.tally.rows[model.model, model.version] += len(predictions)
+        made = await self.kitchen.contest.make(order, rival)
+        model = made.model
+        await self._keep(model.model, made.captured)
+        self.kitchen.tally.rows[model.model, model.version] += len(made.captured)
         version = (b"x-evergreen-model-version", b"%d" % model.version)
-        return Reply(body, content_type=kind, headers=(version,), model=model.model)
+        return Reply(made.body, content_type=kind, headers=(version,), model=model.model)
 
-    async def _keep(self, model: str, predictions: list[Prediction]) -> None:
+    async def _keep(self, model: str, predictions: Answered) -> None:
         sink = self.kitchen.sink
         if sink is None:
             return

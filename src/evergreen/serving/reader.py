@@ -12,11 +12,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from evergreen.data.parse import EXACT
+from evergreen.serving.by_column import ByColumn, by_column
 from evergreen.serving.handles import Column, Problem, Row
+from evergreen.serving.read_columns import NotSo, field_reader
 from evergreen.serving.values import LONGEST, Refusal, null_numbers, null_of, read_id, read_value
 
 MOST_PROBLEMS = 20
 """How many problems are told at once."""
+
+MANY = 64
+"""More rows than this are kept column by column."""
 
 LISTS = ("rows", "dataframe_records", "instances")
 """Under which keys a request may have its rows."""
@@ -31,13 +36,9 @@ class Rows:
     `single` is True where the request was one bare row, and not a list of rows.
     """
 
-    rows: list[Row]
-    ids: list[str | None]
+    rows: Sequence[Row]
+    ids: Sequence[str | None]
     single: bool = False
-
-
-class _NotSo(Exception):  # noqa: N818 - no error: the exact check reads on
-    """The compiled check does not say; the exact one must."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Reader:
     struct: Any = field(kw_only=True)
     decoders: "Mapping[str, msgspec.json.Decoder[Any]]" = field(kw_only=True)
     finish: "Callable[[Any], tuple[Row, str | None]]" = field(kw_only=True)
+    finish_columns: "Callable[[Sequence[Any]], Rows]" = field(kw_only=True)
 
     def exact(self) -> "Reader":
         """The same without the compiled check, for values that only the exact one judges."""
@@ -58,8 +60,10 @@ class Reader:
         """Rows of what msgspec accepted; None where a value needs the exact check."""
         finish = self.finish
         try:
+            if len(structs) > MANY:
+                return self.finish_columns(structs)
             rows, ids = zip(*[finish(struct) for struct in structs], strict=True) if structs else ((), ())
-        except _NotSo:
+        except NotSo:
             return None
         return Rows(list(rows), list(ids), single)
 
@@ -75,7 +79,9 @@ class Reader:
             problems += found
             if len(problems) >= MOST_PROBLEMS:
                 return tuple(problems[:MOST_PROBLEMS])
-        return tuple(problems) if problems else Rows(rows, ids, single)
+        if problems:
+            return tuple(problems)
+        return Rows(by_column(self.columns, rows) if len(rows) > MANY else rows, ids, single)
 
     def _read_record(self, record: Any, position: int) -> tuple[Row, str | None, list[Problem]]:
         if not isinstance(record, Mapping):
@@ -113,8 +119,8 @@ def build_reader(columns: Sequence[Column], id_column: str | None = None) -> Rea
         names["name"] = str(id_column)
     struct = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
     decoders = {key: _list_decoder(struct, key) for key in LISTS} | {"": msgspec.json.Decoder(struct)}
-    finish = _finisher(columns, id_column, given)
-    return Reader(columns, id_column, struct=struct, decoders=decoders, finish=finish)
+    finish, finish_columns = _finisher(columns, id_column, given), _columns_finisher(columns, id_column, given)
+    return Reader(columns, id_column, struct=struct, decoders=decoders, finish=finish, finish_columns=finish_columns)
 
 
 def _list_decoder(struct: Any, key: str) -> "msgspec.json.Decoder[Any]":
@@ -175,10 +181,30 @@ def _finisher(
     return finish
 
 
+def _columns_finisher(
+    columns: tuple[Column, ...], id_column: str | None, given: bool
+) -> "Callable[[Sequence[Any]], Rows]":
+    """The same for many rows at once."""
+    readers = [field_reader(column, _change(column)) for column in columns]
+    names = [column.name for column in columns]
+    place = len(names) if given else names.index(id_column) if id_column in names else None
+    astuple = msgspec.structs.astuple
+
+    def finish(structs: Sequence[Any]) -> Rows:
+        values = list(zip(*map(astuple, structs), strict=True))
+        fields = [read(each) for read, each in zip(readers, values, strict=False)]
+        if place is None:
+            return Rows(ByColumn(fields), [None] * len(structs))
+        known = {value: None if value is None else _id(value) for value in set(values[place])}
+        return Rows(ByColumn(fields), [known[value] for value in values[place]])
+
+    return finish
+
+
 def _id(value: Any) -> str | None:
     name = read_id(value)
     if isinstance(name, Refusal):
-        raise _NotSo
+        raise NotSo
     return name
 
 
@@ -203,14 +229,14 @@ def _exactly(column: Column, value: Any) -> Any:
         return value
     read = read_value(column, value)
     if isinstance(read, Refusal):
-        raise _NotSo
+        raise NotSo
     return read
 
 
 def _whole(value: float) -> float:
     # Only a NaN, which is null, is not equal to itself.
     if value == value and not (value.is_integer() and -EXACT < value < EXACT):  # noqa: PLR0124
-        raise _NotSo
+        raise NotSo
     return value
 
 
@@ -221,18 +247,18 @@ def _clean(nulls: frozenset[str], nullable: bool, value: Any) -> str | None:
     if text in nulls:
         if nullable:
             return None
-        raise _NotSo
+        raise NotSo
     if "\0" in text:
-        raise _NotSo
+        raise NotSo
     return text
 
 
 def _code(value: float) -> str:
     """A whole number as the category that it names."""
     if isinstance(value, float) and not value.is_integer():
-        raise _NotSo
+        raise NotSo
     if not -EXACT < value < EXACT:
-        raise _NotSo
+        raise NotSo
     return str(int(value))
 
 

@@ -3,14 +3,14 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic, perf_counter
 from typing import Protocol
 
-from evergreen.serving.answers import Occasion, predictions_of
-from evergreen.serving.handles import Prediction, ServedModel
+from evergreen.serving.answers import Answered, Said, captured_of
+from evergreen.serving.handles import ServedModel
 from evergreen.serving.reader import Rows
 from evergreen.serving.trial import Trial
 
@@ -23,7 +23,7 @@ MOST_BYTES = 16_000_000
 class Sink(Protocol):
     """Where predictions are captured."""
 
-    def put(self, predictions: Sequence[Prediction]) -> None:
+    def put(self, predictions: Answered) -> None:
         """Take them, without waiting for anything."""
 
 
@@ -131,9 +131,9 @@ class Shadow:
         latency = seconds[1] + base
         trial.challenger.answered(latency)
         if self._sink is not None:
-            self._sink.put([replace(prediction, latency_ms=latency) for prediction in answers])
+            self._sink.put(captured_of(answers, copy.at, latency))
 
-    def _time(self, copy: Copy) -> tuple[list[Prediction] | Exception, tuple[float, float]]:
+    def _time(self, copy: Copy) -> tuple[Said | Exception, tuple[float, float]]:
         """What the challenger says, and the milliseconds of both models.
 
         The champion is asked again: only what is timed in the same thread, in turns, is comparable.
@@ -144,13 +144,13 @@ class Shadow:
         return answers, (_champion(copy) if champion is None else champion, challenger)
 
 
-def _challenger(copy: Copy) -> tuple[list[Prediction] | Exception, float]:
+def _challenger(copy: Copy) -> tuple[Said | Exception, float]:
     try:
         asked = copy.read()
         began = perf_counter()
         answers = copy.challenger.engine.answer(asked.rows)
         took = (perf_counter() - began) * 1000
-        return predictions_of(copy.challenger, asked, answers, Occasion(copy.request, copy.at, took)), took
+        return Said(copy.challenger, copy.request, asked, answers), took
     except Exception as error:
         return error, 0.0
 
