@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from evergreen.drift.profile import ColumnProfile, Profile
 from evergreen.monitoring.cells import encode_column, reference_counts
-from evergreen.monitoring.distance import Ruler
+from evergreen.monitoring.distance import Ruler, distance
 
 # Larger windows are drawn at this size: from there on distances shrink with the root of it.
 DRAWN = 2_000
@@ -52,7 +53,7 @@ def quantile(drawn: np.ndarray, level: float) -> float:
     return float(np.sort(drawn)[min(place, len(drawn)) - 1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Rows that resamples are drawn from: of each column the cells that they are in."""
 
@@ -82,11 +83,11 @@ def calibrate(sample: Sample, rulers: Mapping[str, Ruler], rows: int) -> Chance:
     the variance 1 / rows + 1 / rows of the profile, in variances of one row.
     """
     drawn = min(rows, DRAWN)
-    base = len(next(iter(sample.cells.values())))
-    picked = np.random.default_rng(sample.seed).integers(0, base, size=(sample.resamples, drawn))
     columns = [sample.profile.columns[name] for name in rulers]
     variance = np.array([1 / rows + 1 / column.rows for column in columns])
-    found = [_distances(sample.cells[name], picked, measure) for name, measure in rulers.items()]
+    found = [
+        _distances(sample, name, drawn, measure.ordered, measure.group.tobytes()) for name, measure in rulers.items()
+    ]
     grain = np.sqrt(variance / [column.rows for column in columns])
     return Chance(rows, np.stack(found, axis=1) * np.sqrt(drawn * variance), grain)
 
@@ -101,10 +102,19 @@ def _cells(
     return rng.choice(len(counts), size=rows, p=counts / counts.sum())
 
 
-def _distances(cells: np.ndarray, picked: np.ndarray, measure: Ruler) -> np.ndarray:
-    """Of each row of `picked`, which names rows of the sample, from the whole sample."""
-    resamples, drawn = picked.shape
-    groups, size = measure.group[cells], len(measure.shares)
-    places = groups[picked] + (np.arange(resamples) * size)[:, None]
-    counts = np.bincount(places.ravel(), minlength=resamples * size).reshape(resamples, size)
-    return measure.between(counts / drawn, np.bincount(groups, minlength=size) / len(groups))
+# Windows of a size that are measured alike share their draws.
+@lru_cache(maxsize=1_000)
+def _distances(sample: Sample, name: str, drawn: int, ordered: bool, group: bytes) -> np.ndarray:
+    """Of each resample of so many rows from the whole sample."""
+    groups = np.frombuffer(group, dtype=np.int64)[sample.cells[name]]
+    shares = np.bincount(groups) / len(groups)
+    picked = _picked(len(groups), drawn, sample.resamples, sample.seed)
+    places = groups[picked] + (np.arange(sample.resamples) * len(shares))[:, None]
+    counts = np.bincount(places.ravel(), minlength=sample.resamples * len(shares))
+    return distance(counts.reshape(sample.resamples, len(shares)) / drawn, shares, ordered)
+
+
+@lru_cache(maxsize=1)
+def _picked(rows: int, drawn: int, resamples: int, seed: int) -> np.ndarray:
+    """The rows of each resample: the same for all columns."""
+    return np.random.default_rng(seed).integers(0, rows, size=(resamples, drawn))

@@ -25,14 +25,19 @@ class Ruler:
     def of_counts(self, counts: np.ndarray) -> float:
         """The distance of counts by cell from the reference."""
         grouped = np.bincount(self.group, weights=counts, minlength=len(self.shares))
-        return float(self.between(grouped / counts.sum(), self.shares))
+        return float(distance(grouped / counts.sum(), self.shares, self.ordered))
 
-    def between(self, shares: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The distance of shares by group, in the last axis, from others."""
-        difference = shares - reference
-        if self.ordered:
-            return np.abs(difference.cumsum(axis=-1)).max(axis=-1)
-        return np.abs(difference).sum(axis=-1) / 2
+
+def distance(shares: np.ndarray, reference: np.ndarray, ordered: bool) -> np.ndarray:
+    """Of shares, in the last axis, from others: Kolmogorov's D where their order counts, else the total variation.
+
+    >>> float(distance(np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.5, 0.25]), ordered=True))
+    0.25
+    """
+    difference = shares - reference
+    if ordered:
+        return np.abs(difference.cumsum(axis=-1)).max(axis=-1)
+    return np.abs(difference).sum(axis=-1) / 2
 
 
 def ruler(profile: ColumnProfile, counts: np.ndarray, rows: int) -> Ruler:
