@@ -60,6 +60,15 @@ class LabelledTraffic:
         if parts:
             yield self._with_labels(model, parts, groups, as_of, columns, unlabelled)
 
+    def known(self, model: str, ids: Sequence[str]) -> set[str]:
+        """Those of these names that a prediction of the model has."""
+        p, found = predictions.c, set[str]()
+        with answering(self.url), self._engine.connect() as connection:
+            for start in range(0, len(ids), _GROUPS):
+                query = sa.select(p.id).where(p.id.in_(ids[start : start + _GROUPS]) & (p.model == model))
+                found |= set(connection.execute(query).scalars())
+        return found
+
     @cached_property
     def _engine(self) -> sa.Engine:
         return open_engine(self.url)
