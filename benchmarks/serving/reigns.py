@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,12 +109,18 @@ def go_back(project: Project, version: int) -> int:
     return version
 
 
-def change_champions(project: Project, port: int, count: int) -> Iterator[Change]:
-    """A promotion, then a rollback to who was before, and so on; each once the one before is served."""
+def change_champions(
+    project: Project, port: int, count: int, tell: Callable[[Project], object] = lambda _: None
+) -> Iterator[Change]:
+    """A promotion, then a rollback to who was before, and so on; each once the one before is served.
+
+    `tell` is called after each decision.
+    """
     for number in range(count):
         before = project.champion()
         version = go_back(project, before - 1) if number % 2 else promote_another(project, number + 2)
         decided = time.time()
+        tell(project)
         yield Change(version, decided, wait_until_served(project.model, port, version))
 
 
