@@ -69,7 +69,7 @@ def _window(place: int, rng: np.random.Generator) -> Window:
     rows = int(rng.poisson(620 * (1.35 + np.sin((place % 8) / 8 * 2 * np.pi - 1.2))))
     signals = tuple(_signals(place, rows, rng))
     verdict, reasons = _judge(place, signals)
-    event = {Verdict.RETRAIN: "performance", Verdict.ALERT: "drift"}.get(verdict, "")
+    event = {Verdict.RETRAIN: "performance", Verdict.ALERT: "alert"}.get(verdict, "")
     until = since + LENGTH
     return Window(
         "churn",

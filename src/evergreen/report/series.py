@@ -26,6 +26,11 @@ class Point:
     raised: bool
     quarantined: bool = False
 
+    @property
+    def middle(self) -> datetime:
+        """Where it is drawn: a signal is about the whole window."""
+        return self.since + (self.until - self.since) / 2
+
 
 @dataclass(frozen=True)
 class Series:
@@ -47,12 +52,17 @@ class Series:
         return (*firm, *(max(min(end, most), -most) for end in ends))
 
     @property
+    def newest(self) -> str:
+        """The newest value, beside its bound."""
+        last = self.runs[-1][-1]
+        return show(last.value) + ("" if last.bound is None else f", bound {show(last.bound)}")
+
+    @property
     def summary(self) -> str:
         """The newest point, in words."""
         last = self.runs[-1][-1]
-        bound = "" if last.bound is None else f", bound {show(last.bound)}"
         band = "" if last.lower is None or last.upper is None else f", {show(last.lower)} to {show(last.upper)}"
-        return f"{self.title}: newest {show(last.value)}{bound}{band}{', raised' if last.raised else ''}"
+        return f"{self.title}: newest {self.newest}{band}{', raised' if last.raised else ''}"
 
 
 def read_series(kind: SignalKind, windows: Sequence[Window]) -> Series:

@@ -18,6 +18,8 @@ _GAP = 40.0
 _LABEL_WIDTH = 30.0
 _HEIGHTS = {SignalKind.INPUT_DRIFT: 120.0, SignalKind.PREDICTION_DRIFT: 70.0}
 _LOSS_HEIGHT = 130.0
+# So few points are each drawn.
+_FEW = 60
 # How tall a window stands in the strip: the more it asks for, the taller, so that it reads without colours too.
 _TALLNESS = {
     Verdict.UNKNOWN: 0.15,
@@ -136,7 +138,8 @@ def _panel(series: Series, axis: TimeAxis, values: ValueAxis) -> Panel:
     known = [point for run in series.runs for point in run]
     if not known:
         return Panel(series.kind.value, title, values.top, values.bottom, note=series.note)
-    places = {id(point): (axis.x(point.until), values.y(point.value)) for point in known}
+    places = {id(point): (axis.x(point.middle), values.y(point.value)) for point in known}
+    few = len(known) <= _FEW
     last, alarms = known[-1], [each for run in series.runs for each in _alarms(run)]
     return Panel(
         series.kind.value,
@@ -148,10 +151,10 @@ def _panel(series: Series, axis: TimeAxis, values: ValueAxis) -> Panel:
         bound=" ".join(_steps(run, axis, values, "bound") for run in series.runs),
         holdout=" ".join(_steps(run, axis, values, "holdout") for run in series.runs),
         line=" ".join(_path([places[id(point)] for point in run]) for run in series.runs if len(run) > 1),
-        dots=tuple(places[id(run[0])] for run in series.runs if len(run) == 1 and not run[0].raised),
+        dots=tuple(places[id(point)] for run in series.runs for point in run if few or len(run) == 1),
         alarm=" ".join(_path([places[id(point)] for point in each]) for each in alarms if len(each) > 1),
         raised=tuple(places[id(each[0])] for each in alarms),
-        last=(*places[id(last)], show(last.value)),
+        last=(*places[id(last)], series.newest),
         summary=series.summary,
     )
 
