@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from evergreen.cli.console import open_console, shorten
-from evergreen.cli.up import START_SECONDS, Wishes
+from evergreen.cli.up import START_SECONDS, UpOptions
 from evergreen.errors import UnavailableError
 from evergreen.settings import Settings
 from evergreen.supervisor.logs import START, bound_log, last_lines
@@ -15,7 +15,7 @@ from evergreen.supervisor.state import UpState, read_state, up_folder
 _PAUSE_SECONDS = 0.2
 
 
-def start_detached(wishes: Wishes, settings: Settings) -> UpState:
+def start_detached(options: UpOptions, settings: Settings) -> UpState:
     """Start it in a session of its own, and return once everything is up.
 
     Raises UnavailableError, with the end of what it said, where that does not come; then nothing runs.
@@ -26,7 +26,7 @@ def start_detached(wishes: Wishes, settings: Settings) -> UpState:
     with log.open("ab", buffering=0) as output:
         output.write(f"{START}\n".encode())
         process = subprocess.Popen(
-            [sys.executable, "-m", "evergreen.cli.main", "up", *_options(wishes)],
+            [sys.executable, "-m", "evergreen.cli.main", "up", *_arguments(options)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -40,11 +40,11 @@ def start_detached(wishes: Wishes, settings: Settings) -> UpState:
     return state
 
 
-def _options(wishes: Wishes) -> list[str]:
-    ports = ["--prefect-port", str(wishes.prefect_port), "--mlflow-port", str(wishes.mlflow_port)]
-    port = wishes.serving_port
+def _arguments(options: UpOptions) -> list[str]:
+    ports = ["--prefect-port", str(options.prefect_port), "--mlflow-port", str(options.mlflow_port)]
+    port = options.serving_port
     ports += ["--no-serve"] if port is None else ["--serve-port", str(port)]
-    return [*ports, "--workers", str(wishes.workers), "--grace", str(wishes.grace_seconds)]
+    return [*ports, "--workers", str(options.workers), "--grace", str(options.grace_seconds)]
 
 
 def _wait(process: "subprocess.Popen[bytes]", home: Path, log: Path) -> UpState:

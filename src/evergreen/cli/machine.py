@@ -29,11 +29,11 @@ def up(  # noqa: PLR0913 - options of a command are its parameters
 ) -> None:
     """Start everything on this machine, watch it, and stop it on Ctrl-C."""
     from evergreen.cli.detach import start_detached
-    from evergreen.cli.up import Wishes, run_up
+    from evergreen.cli.up import UpOptions, run_up
 
-    wishes = Wishes(prefect_port, mlflow_port, workers, grace, serve_port if serve else None)
+    options = UpOptions(prefect_port, mlflow_port, workers, grace, serve_port if serve else None)
     settings = Settings.from_environment()
-    start_detached(wishes, settings) if detach else run_up(wishes, settings)
+    start_detached(options, settings) if detach else run_up(options, settings)
 
 
 def down(

@@ -31,7 +31,7 @@ _LINES = 5
 
 
 @dataclass(frozen=True)
-class Wishes:
+class UpOptions:
     """What the command line says. Ports are 0 for any that is free; without one for serving nothing is served."""
 
     prefect_port: int = 4200
@@ -41,7 +41,7 @@ class Wishes:
     serving_port: int | None = 8000
 
 
-def run_up(wishes: Wishes, settings: Settings) -> None:
+def run_up(options: UpOptions, settings: Settings) -> None:
     """Be the supervisor of the home until somebody says stop.
 
     Raises UserError for a second one or a port that is taken, UnavailableError where a part does not start.
@@ -51,11 +51,11 @@ def run_up(wishes: Wishes, settings: Settings) -> None:
         raise UserError(f"{project}: no flows/ here; run evergreen from the project's folder")
     with claim(settings.home), stop_requests() as requests:
         left = end_leftovers(settings.home, time.monotonic, requests.wait)
-        places = choose_places(os.environ, wishes.prefect_port, wishes.mlflow_port, wishes.serving_port)
+        places = choose_places(os.environ, options.prefect_port, options.mlflow_port, options.serving_port)
         launch = Launch(
             project, up_folder(settings.home) / "logs", shared_environment(settings, places), mark_of(settings.home)
         )
-        run = _Run(settings, places, launch, wishes, requests)
+        run = _Run(settings, places, launch, options, requests)
         run.greet(left)
         run.until_told()
 
@@ -63,14 +63,16 @@ def run_up(wishes: Wishes, settings: Settings) -> None:
 class _Run:
     """One life of a supervisor, as people and the state file see it."""
 
-    def __init__(self, settings: Settings, places: Places, launch: Launch, wishes: Wishes, requests: Requests) -> None:
-        self._home, self._wishes, self._requests, self._launch = settings.home, wishes, requests, launch
+    def __init__(
+        self, settings: Settings, places: Places, launch: Launch, options: UpOptions, requests: Requests
+    ) -> None:
+        self._home, self._options, self._requests, self._launch = settings.home, options, requests, launch
         self._board = Board(open_console(), lambda: datetime.now().astimezone(), time.monotonic)
         now = datetime.now(UTC)
         prefect, mlflow = redacted(places.prefect), redacted(places.mlflow)
         self._state = UpState(os.getpid(), prefect, places.prefect_ui, mlflow, now, serving=places.serving)
         self._api = PrefectApi(places.prefect, launch.environment.get("PREFECT_API_AUTH_STRING"))
-        parts = table_of_parts(settings, places, wishes.workers, now)
+        parts = table_of_parts(settings, places, options.workers, now)
         self._supervisor = Supervisor(parts, launch, time.monotonic, requests.wait, self._changed)
 
     def greet(self, left: int) -> None:
@@ -91,7 +93,7 @@ class _Run:
                 self._requests.wait(_STEP_SECONDS)
             self._board.say("stopping")
         finally:
-            haste = Haste(self._wishes.grace_seconds, lambda: self._requests.count > 1)
+            haste = Haste(self._options.grace_seconds, lambda: self._requests.count > 1)
             self._supervisor.stop(haste, self._board.say, lambda runs: settle_runs(self._api, runs, self._board.say))
             forget_state(self._home)
             self._board.close()
