@@ -16,7 +16,7 @@ from evergreen.features.pipeline import build_preprocessing, with_estimator
 from evergreen.registry.artifact import digest_of, read_files
 from evergreen.registry.model import log_model
 from evergreen.registry.tracking import Tracking
-from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup
+from evergreen.serving.cache import MODEL, SPEC, Cache, CachedVersion, Lineup
 from evergreen.spec.features import FeatureSpec
 from evergreen.training.estimators import encoding_of, estimator_class
 
@@ -77,7 +77,7 @@ def _log(home: Path, pipeline, example) -> Path:
     digest = digest_of(read_files(downloaded))
     cache = Cache(home, NAME)
     cache.keep(digest, lambda folder: _fill(folder, downloaded))
-    cache.note(Lineup(Kept(1, digest, run.run_id), 0, datetime.now(UTC)))
+    cache.note(Lineup(CachedVersion(1, digest, run.run_id), 0, datetime.now(UTC)))
     (home / "configs").mkdir(exist_ok=True)
     (home / "configs" / f"{NAME}.yaml").write_text(yaml.safe_dump(_spec()))
     return downloaded

@@ -11,7 +11,7 @@ import yaml
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError, UserError
 from evergreen.registry.artifact import read_verified
 from evergreen.serving import fetch as fetching
-from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup, keep_spec
+from evergreen.serving.cache import MODEL, SPEC, Cache, CachedVersion, Lineup, keep_spec
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
@@ -68,9 +68,11 @@ class Watch:
         return self.now
 
 
-def load_verified(folder, kept: Kept):
-    read_verified(folder / MODEL, kept.digest)
-    return ServedModel("tiny", kept.version, kept.digest, "classification", (), engine=None, decision=kept.decision)
+def load_verified(folder, cached: CachedVersion):
+    read_verified(folder / MODEL, cached.digest)
+    return ServedModel(
+        "tiny", cached.version, cached.digest, "classification", (), engine=None, decision=cached.decision
+    )
 
 
 @pytest.fixture
@@ -144,10 +146,10 @@ def test_who_passed_its_trial_is_champion_and_on_trial_no_more(held, follow):
 
 
 def test_a_challenger_that_fails_keeps_the_champion_from_nothing(held, follow):
-    def only_the_champion(folder, kept):
-        if kept.decision is not None:
+    def only_the_champion(folder, cached):
+        if cached.decision is not None:
             raise IntegrityError("it answers differently than when it was trained")
-        return load_verified(folder, kept)
+        return load_verified(folder, cached)
 
     follower = follow(held, load=only_the_champion)
     follower.start()
@@ -285,10 +287,10 @@ def test_a_store_that_is_down_changes_nothing_and_is_told(crowned, follow):
 def test_a_version_that_fails_stays_out_and_a_rollback_is_followed_at_once(reigned, follow):
     go_back(reigned)
 
-    def only_the_first(folder, kept):
-        if kept.version != 1:
+    def only_the_first(folder, cached):
+        if cached.version != 1:
             raise IntegrityError("it answers differently than when it was trained")
-        return load_verified(folder, kept)
+        return load_verified(folder, cached)
 
     follower = follow(reigned, load=only_the_first)
     follower.start()
@@ -305,7 +307,7 @@ def test_a_version_that_fails_stays_out_and_a_rollback_is_followed_at_once(reign
 
 
 def test_whatever_a_version_raises_keeps_it_out(crowned, follow):
-    def broken(folder, kept):
+    def broken(folder, cached):
         raise ZeroDivisionError
 
     follower = follow(crowned, load=broken)
@@ -331,11 +333,11 @@ def test_what_does_not_load_is_tried_at_ever_longer_intervals_until_something_ch
     go_back(reigned)
     tries = []
 
-    def only_the_first(folder, kept):
-        tries.append(kept.version)
-        if kept.version != 1:
+    def only_the_first(folder, cached):
+        tries.append(cached.version)
+        if cached.version != 1:
             raise IntegrityError("it answers differently than when it was trained")
-        return load_verified(folder, kept)
+        return load_verified(folder, cached)
 
     follower = follow(reigned, load=only_the_first)
     follower.start()
@@ -460,6 +462,6 @@ def test_only_the_newest_of_those_that_serve_no_more_are_kept(tmp_path):
     for number in range(6):
         folder = cache.keep(f"digest-{number}", lambda folder: None)
         shutil.os.utime(folder, (number, number))
-    cache.clear(Lineup(Kept(1, "digest-0", "run"), 1, NOW))
+    cache.clear(Lineup(CachedVersion(1, "digest-0", "run"), 1, NOW))
     kept = sorted(path.name for path in (cache.folder / "versions").iterdir())
     assert kept == ["digest-0", "digest-3", "digest-4", "digest-5"]

@@ -20,7 +20,7 @@ from evergreen.cli.forked import run_forked
 from evergreen.cli.launch import environment
 from evergreen.errors import UnavailableError, UserError
 from evergreen.serving.asked import AskedWriter, Asking
-from evergreen.serving.cache import Kept, read_spec
+from evergreen.serving.cache import CachedVersion, read_spec
 from evergreen.serving.capture import Capture
 from evergreen.serving.desk import Desk
 from evergreen.serving.document import row_example
@@ -168,9 +168,9 @@ def _plan(options: ServeOptions, settings: Settings, keys: Keys) -> _Work:
         raise UserError("no model has a champion yet; evergreen run MODEL trains one, and --wait waits for it")
     desk, capture = Desk(names), Capture(TrafficWriter(settings.store_url), _now)
 
-    def load(folder: Path, kept: Kept) -> ServedModel:
-        served = load_served(folder, kept)
-        if kept.decision is None:
+    def load(folder: Path, cached: CachedVersion) -> ServedModel:
+        served = load_served(folder, cached)
+        if cached.decision is None:
             # What is kept of a challenger's answers is what is kept of the champion's: the two are compared.
             rules = kept_of(read_spec(folder))
             capture.follow(served.model, replace(rules, durable=rules.durable or options.durable), served.version)

@@ -28,7 +28,7 @@ _KEPT = 3
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedVersion:
     """A version in the cache. `digest` is its artifact's.
 
     Of a challenger on trial `decision` is the one that holds it, and `trial` holds the rules of its canary.
@@ -46,10 +46,10 @@ class Kept:
 class Lineup:
     """Who serves a model. `fence` is the number of the champion's reign; `checked_at` when the registry was asked."""
 
-    champion: Kept
+    champion: CachedVersion
     fence: int
     checked_at: datetime
-    challenger: Kept | None = None
+    challenger: CachedVersion | None = None
 
 
 def cached_models(home: Path) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ class Cache:
 
     def clear(self, lineup: Lineup) -> None:
         """Remove versions that nobody serves, but for the newest few."""
-        serving = {kept.digest for kept in (lineup.champion, lineup.challenger) if kept}
+        serving = {version.digest for version in (lineup.champion, lineup.challenger) if version}
         others = [path for path in (self.folder / "versions").glob("[!.]*") if path.name not in serving]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for path in others[_KEPT:]:
@@ -157,8 +157,8 @@ class Cache:
 def _to_lineup(noted: dict[str, Any]) -> Lineup:
     challenger = noted["challenger"]
     return Lineup(
-        champion=Kept(**noted["champion"]),
+        champion=CachedVersion(**noted["champion"]),
         fence=int(noted["fence"]),
         checked_at=datetime.fromisoformat(noted["checked_at"]).astimezone(UTC),
-        challenger=None if challenger is None else Kept(**challenger),
+        challenger=None if challenger is None else CachedVersion(**challenger),
     )

@@ -17,7 +17,7 @@ from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
 from evergreen.registry.artifact import read_verified
 from evergreen.registry.handles import Champion
 from evergreen.registry.versions import Registry
-from evergreen.serving.cache import MODEL, SPEC, Cache, Kept, Lineup, keep_spec
+from evergreen.serving.cache import MODEL, SPEC, Cache, CachedVersion, Lineup, keep_spec
 from evergreen.settings import Settings
 from evergreen.store.canary import Canaries
 from evergreen.store.ledger import Ledger
@@ -68,12 +68,12 @@ def _noted(cache: Cache, settings: Settings, since: datetime) -> Lineup | None:
     noted = cache.lineup()
     if noted is None or noted.checked_at <= since:
         return None
-    kept = [noted.champion, *([noted.challenger] if noted.challenger else [])]
+    named = [noted.champion, *([noted.challenger] if noted.challenger else [])]
     trials = Canaries(settings.store_url).open(cache.model)
     held = noted.challenger.decision if noted.challenger else None
     is_so = Ledger(settings.store_url).fence(cache.model) == noted.fence
     is_so = is_so and (trials[-1].decision_id if trials else None) == held
-    return noted if is_so and all(cache.version_folder(each.digest).exists() for each in kept) else None
+    return noted if is_so and all(cache.version_folder(each.digest).exists() for each in named) else None
 
 
 def _ask(model: str, cache: Cache, settings: Settings, now: datetime) -> Lineup:
@@ -94,7 +94,7 @@ def _ask(model: str, cache: Cache, settings: Settings, now: datetime) -> Lineup:
     return lineup
 
 
-def _bring(found: Champion, cache: Cache, settings: Settings) -> Kept:
+def _bring(found: Champion, cache: Cache, settings: Settings) -> CachedVersion:
     from evergreen.stages.open import tracking_of
 
     tracking = tracking_of(settings)
@@ -115,10 +115,10 @@ def _bring(found: Champion, cache: Cache, settings: Settings) -> Kept:
     if not cache.knows_spec(found.digest):
         fetch_spec(folder)
     until = found.trained_until
-    return Kept(found.version, found.digest, found.run_id, until.isoformat() if until else None)
+    return CachedVersion(found.version, found.digest, found.run_id, until.isoformat() if until else None)
 
 
-def _bring_challenger(champion: Champion, registry: Registry, cache: Cache, settings: Settings) -> Kept | None:
+def _bring_challenger(champion: Champion, registry: Registry, cache: Cache, settings: Settings) -> CachedVersion | None:
     """Who is tried beside this champion, if anybody is. What is wrong with it keeps the champion from nothing."""
     running = Canaries(settings.store_url).open(champion.model)
     trials = [trial for trial in running if trial.champion == champion.version]
@@ -129,11 +129,11 @@ def _bring_challenger(champion: Champion, registry: Registry, cache: Cache, sett
         found = registry.version(champion.model, trial.challenger)
         if found.digest != trial.digest:
             raise IntegrityError(f"version {found.version} of {found.model} is not the artifact that was held")
-        kept = _bring(found, cache, settings)
+        cached = _bring(found, cache, settings)
     except EvergreenError as error:
         print(f"{champion.model}: the challenger stays out: {error}", file=sys.stderr)
         return None
-    return replace(kept, decision=trial.decision_id, trial=trial.rules.model_dump(mode="json"))
+    return replace(cached, decision=trial.decision_id, trial=trial.rules.model_dump(mode="json"))
 
 
 def _main(model: str) -> int:

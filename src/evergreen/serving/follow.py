@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evergreen.errors import EvergreenError
-from evergreen.serving.cache import Cache, Kept, Lineup
+from evergreen.serving.cache import Cache, CachedVersion, Lineup
 from evergreen.serving.handles import ServedModel
 from evergreen.settings import Settings
 from evergreen.store.ledger import Ledger
@@ -59,7 +59,7 @@ class Follower:
     model: str
     settings: Settings
     desk: Desk
-    load: Callable[[Path, Kept], ServedModel]
+    load: Callable[[Path, CachedVersion], ServedModel]
     fetch: Callable[[str], None]
     clock: Callable[[], datetime]
     state: Followed = field(default_factory=Followed)
@@ -165,26 +165,26 @@ class Follower:
 
     def _take(self, lineup: Lineup) -> bool:
         """Let the line-up serve; False where its champion fails, and whoever served goes on."""
-        kept, swaps = lineup.champion, self.state.swaps
-        if kept.digest != self._serving:
-            served = self._load(kept)
+        cached, swaps = lineup.champion, self.state.swaps
+        if cached.digest != self._serving:
+            served = self._load(cached)
             if served is None:
                 return False
             self.desk.swap(served)
             log.info("swap        %s serves", served.title)
             swaps += bool(self._serving)
-            self._serving = kept.digest
+            self._serving = cached.digest
         self.state = Followed(lineup.checked_at, swaps=swaps)
         self._try(lineup.challenger)
         return True
 
-    def _try(self, kept: Kept | None) -> None:
+    def _try(self, cached: CachedVersion | None) -> None:
         """Put a challenger beside the champion, or none; one that fails is told of and keeps nobody from anything."""
-        if kept is None or (self._challenger is not None and self._challenger.decision != kept.decision):
+        if cached is None or (self._challenger is not None and self._challenger.decision != cached.decision):
             self._dismiss()
-        if kept is None or self._challenger is not None:
+        if cached is None or self._challenger is not None:
             return
-        served = self._load(kept)
+        served = self._load(cached)
         if served is not None:
             self.desk.swap(served)
             self._challenger = served
@@ -196,20 +196,20 @@ class Follower:
             log.info("canary      %s is tried no more", self._challenger.title)
             self._challenger = None
 
-    def _load(self, kept: Kept) -> ServedModel | None:
+    def _load(self, cached: CachedVersion) -> ServedModel | None:
         """A version, ready; None where it fails. Files that are damaged are fetched anew before it is tried again."""
         try:
-            return self.load(self._cache.version_folder(kept.digest), kept)
+            return self.load(self._cache.version_folder(cached.digest), cached)
         except EvergreenError as error:
             why = str(error)
         except Exception as error:
-            log.exception("swap        version %d of %s", kept.version, self.model)
+            log.exception("swap        version %d of %s", cached.version, self.model)
             why = f"{type(error).__name__}: {error}"
-        if self._cache.is_damaged(kept.digest):
-            self._cache.forget(kept.digest)
-        problem = f"version {kept.version} stays out: {why}"
+        if self._cache.is_damaged(cached.digest):
+            self._cache.forget(cached.digest)
+        problem = f"version {cached.version} stays out: {why}"
         log.error("swap        %s: %s", self.model, problem)
-        self.state = replace(self.state, problem=problem, refused=kept.version)
+        self.state = replace(self.state, problem=problem, refused=cached.version)
         return None
 
 

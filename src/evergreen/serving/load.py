@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.registry.artifact import load_pipeline, read_requests, read_verified
-from evergreen.serving.cache import MODEL, Kept, read_spec
+from evergreen.serving.cache import MODEL, CachedVersion, read_spec
 from evergreen.serving.engine import build_engine
 from evergreen.serving.examples import typical_row
 from evergreen.serving.handles import Role, Row, ServedModel
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _WARM_ROWS = 8
 
 
-def load_served(folder: Path, kept: Kept) -> ServedModel:
+def load_served(folder: Path, cached: CachedVersion) -> ServedModel:
     """The version in a folder of the cache, ready to answer: as challenger where a decision holds it.
 
-    Raises IntegrityError, before anything is unpickled, where its artifact is not the one with the digest of `kept`, or
-    its spec is not the one that was fetched; and where it does not give the answers that were recorded with it.
+    Raises IntegrityError, before anything is unpickled, where its artifact does not have the digest of `cached`, or its
+    spec is not the one that was fetched; and where it does not give the answers that were recorded with it.
     """
-    files = read_verified(folder / MODEL, kept.digest)
+    files = read_verified(folder / MODEL, cached.digest)
     spec = read_spec(folder)
     pipeline = load_pipeline(files)
     requests, expected = read_requests(files)
@@ -35,16 +35,16 @@ def load_served(folder: Path, kept: Kept) -> ServedModel:
     rows = frame_to_rows(columns, requests)
     served = ServedModel(
         model=spec.model,
-        version=kept.version,
-        digest=kept.digest,
+        version=cached.version,
+        digest=cached.digest,
         task=spec.task,
         columns=columns,
         engine=build_engine(pipeline, requests, expected),
         id_column=spec.data.id_column,
-        role=Role.CHAMPION if kept.decision is None else Role.CHALLENGER,
-        decision=kept.decision,
-        trial=None if kept.trial is None else CanaryRules.model_validate(kept.trial),
-        trained_until=None if kept.trained_until is None else datetime.fromisoformat(kept.trained_until),
+        role=Role.CHAMPION if cached.decision is None else Role.CHALLENGER,
+        decision=cached.decision,
+        trial=None if cached.trial is None else CanaryRules.model_validate(cached.trial),
+        trained_until=None if cached.trained_until is None else datetime.fromisoformat(cached.trained_until),
         classes=_classes(pipeline),
         keeps_rows=kept_of(spec).names_rows,
         example=typical_row(columns, rows, spec.serving.capture.leave_out),
