@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import example_windows
 from browser import Page, browser
 
 from evergreen.orchestrator.api import FlowRun, PrefectApi
 from evergreen.orchestrator.names import automation, retrain_deployment
+from evergreen.report.windows import render_windows
 from evergreen.settings import Settings
 from evergreen.store.ledger import Ledger
 from evergreen.supervisor.state import UpState, read_state
@@ -198,6 +200,15 @@ def take_serving(page: Page, scene: Scene, size: tuple[int, int]) -> None:
         server.terminate()
 
 
+def take_monitoring(page: Page, _scene: Scene, size: tuple[int, int]) -> None:
+    """What monitoring saw over eight weeks, which are made up: nobody waits for them to pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        windows, history = example_windows.windows(), example_windows.history()
+        path = render_windows(windows, history, Path(folder) / "monitoring.html", example_windows.WORDS)
+        page.open(path.as_uri(), size)
+        page.wait_for_text("Over time")
+
+
 PICTURES = {
     "deployment": (take_deployment, (1400, 980)),
     "form": (take_form, (1400, 1060)),
@@ -209,6 +220,7 @@ PICTURES = {
     "mlflow": (take_model, (1400, 1000)),
     "report": (take_report, (1100, 1500)),
     "serving": (take_serving, (1280, 1200)),
+    "monitoring": (take_monitoring, (1100, 1390)),
 }
 
 

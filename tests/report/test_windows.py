@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from docs import windows as example
+from docs import example_windows as example
 from evergreen.checks import Outcome
 from evergreen.gate.decision import DecisionKind, Reason
 from evergreen.report.axes import TimeAxis, ValueAxis
