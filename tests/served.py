@@ -31,12 +31,14 @@ def serve(
     span: timedelta = timedelta(minutes=50),
     written: timedelta = timedelta(seconds=1),
     name: str = "r",
+    leave_out: Sequence[str] = (),
 ) -> list[Prediction]:
     """Answer rows evenly over a time and capture them; rows are written that long after the last of them."""
     rows = frame[INPUTS]
     labels, chances = pipeline.predict(rows), pipeline.predict_proba(rows)
     made = []
-    for place, row in enumerate(rows.astype(object).where(rows.notna(), None).to_dict("records")):
+    kept = rows.drop(columns=list(leave_out))
+    for place, row in enumerate(kept.astype(object).where(kept.notna(), None).to_dict("records")):
         named = dict(zip(map(str, pipeline.classes_), chances[place].tolist(), strict=True))
         at, request = start + span * place / len(rows), f"{name}{start:%d%H%M}-{place}"
         made.append(

@@ -98,11 +98,11 @@ def _read(due: Due, settings: Settings) -> tuple[Look, int]:
     for chunk, is_late in _chunks(due, settings):
         ours = _of_champion(chunk, due)
         frames.append(_frame(ours, model, due))
-        answers.append(ours)
-        every.append(chunk)
+        # What was asked is kept once.
+        answers.append(ours.answers)
+        every.append(chunk.answers)
         late += ours.rows if is_late else 0
-    frame = join_frames(frames)
-    return Look(due, settings, model, frame, _answers(answers), _answers(every)), late
+    return Look(due, settings, model, join_frames(frames), _joined(answers), _joined(every)), late
 
 
 def _frame(captured: Captured, model: Any, due: Due) -> "pd.DataFrame":
@@ -130,11 +130,10 @@ def _of_champion(chunk: Captured, due: Due) -> Captured:
     return Captured(inputs, chunk.answers.filter(ours))
 
 
-def _answers(chunks: list[Captured]) -> "pa.Table":
-    """The answers of all chunks. Inputs are let go."""
+def _joined(answers: "list[pa.Table]") -> "pa.Table":
     import pyarrow as pa
 
-    return join([Captured(pa.table({}), chunk.answers) for chunk in chunks]).answers
+    return join([Captured(pa.table({}), each) for each in answers]).answers
 
 
 def _faults(look: Look) -> tuple[Signal, ...]:
@@ -181,9 +180,10 @@ def _losses(look: Look) -> tuple[Signal, ...]:
     rules = look.due.spec.monitoring
     metric = loss_metric(rules.realised.metric, baseline)
     fitted = fit_estimator(baseline, metric, list(look.frame.columns), rules.seed)
-    estimated = estimate_loss(fitted, look.frame, look.answers) if look.enough else look.unknown(SignalKind.ESTIMATE)
-    estimator = fitted if isinstance(fitted, Estimator) else None
-    return estimated, realise(look, baseline, metric, estimator)
+    realised = realise(look, baseline, metric, fitted if isinstance(fitted, Estimator) else None)
+    if not look.enough:
+        return look.unknown(SignalKind.ESTIMATE), realised
+    return estimate_loss(fitted, look.frame, look.answers, rules.realised.margin), realised
 
 
 def _health(look: Look) -> tuple[Signal, ...]:

@@ -128,11 +128,11 @@ def conclude_window(due: Due, seen: Seen, judged: Judged, settings: Settings) ->
         event=_key(due, judged),
     )
     windows = Windows(settings.store_url)
-    if not windows.write(window, _fact(window, judged)):
+    if windows.write(window, _fact(window, judged)):
+        log.info("monitor     %s rows of %s: %s", f"{window.rows:,}", due.model, window.verdict)
+    else:
         log.info("monitor     %s: another run has looked at this window", due.model)
-        return windows.between(due.model, due.since, due.since + timedelta(microseconds=1))[0]
-    log.info("monitor     %s rows of %s: %s", f"{window.rows:,}", due.model, window.verdict)
-    return window
+    return windows.between(due.model, due.since, due.since + timedelta(microseconds=1))[0]
 
 
 def earlier_windows(due: Due, settings: Settings) -> tuple[Window, ...]:

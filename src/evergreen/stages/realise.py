@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import Baseline
-from evergreen.monitoring.answered import read_answers
 from evergreen.monitoring.estimate import Estimator
-from evergreen.monitoring.realised import Seen, realised_loss
+from evergreen.monitoring.realised import Labelling, realised_loss
 from evergreen.settings import Settings
 from evergreen.stages.monitor import Due
 from evergreen.store.captured import Captured
@@ -15,7 +14,6 @@ from evergreen.store.window import Signal, SignalKind
 from evergreen.store.windows import Windows
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.outputs import FloatArray
     from evergreen.stages.look import Look
 
 _ALL = 2**62
@@ -32,10 +30,11 @@ def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator 
     if last is not None and not traffic.has_labels(due.model, last[0]):
         return last[1]
     found, delay = _labelled(look, baseline, traffic), due.spec.data.label_delay
-    now = due.looked_at
+    now, looked_at = due.looked_at, last[0] if last else None
     ripe = traffic.cut(due.model, due.reigns, now - delay, due.champion.version, _ALL, Written(now))
-    seen = Seen(max(ripe.rows, found.rows), delay, _expected(look, found, baseline, estimator))
-    return realised_loss(found.answers, baseline.losses[metric], due.spec.monitoring.realised, metric, seen)
+    expected = estimator.expectation(look.frame_of(found), found.answers) if estimator and found.rows else None
+    known = Labelling(max(ripe.rows, found.rows), delay, expected, looked_at)
+    return realised_loss(found.answers, baseline.losses[metric], due.spec.monitoring.realised, metric, known)
 
 
 def _last(due: Due, settings: Settings) -> tuple[datetime, Signal] | None:
@@ -53,9 +52,3 @@ def _labelled(look: "Look", baseline: Baseline, traffic: Traffic) -> Captured:
         due.model, due.reigns, due.looked_at, due.looked_at, due.spec.data.label_delay, list(baseline.inputs.columns)
     )
     return look.of_champion(found)
-
-
-def _expected(look: "Look", found: Captured, baseline: Baseline, estimator: Estimator | None) -> "FloatArray | None":
-    if estimator is None or not found.rows:
-        return None
-    return estimator.expected(look.frame_of(found), read_answers(found.answers, baseline.task == "regression"))
