@@ -1,6 +1,6 @@
 """What a request is told, and what is captured of it: the same predictions in every form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -161,7 +161,7 @@ def _listed(said: Said) -> list[Any]:
     answers, count = said.answers, len(said.asked.rows)
     chances: Iterable[Any] = repeat(None, count)
     if answers.probabilities is not None:
-        chances = map(_chances_struct(answers.classes), *answers.probabilities.T.tolist())
+        chances = map(_chances_of(answers.classes), *answers.probabilities.T.tolist())
     return list(map(_One, said.ids, _plain(answers.predictions), chances, said.asked.ids))
 
 
@@ -173,10 +173,15 @@ class _One(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 @lru_cache(256)
-def _chances_struct(classes: tuple[str, ...]) -> Any:
-    """A class of objects with a probability for each class, by its name."""
+def _chances_of(classes: tuple[str, ...]) -> Callable[..., Any]:
+    """Makes an object with a probability for each class, by its name."""
     names = {f"f{place}": name for place, name in enumerate(classes)}
-    return msgspec.defstruct("Chances", [(name, float) for name in names], rename=names, gc=False)
+    try:
+        made: Any = msgspec.defstruct("Chances", [(name, float) for name in names], rename=names, gc=False)
+    except ValueError:
+        # A name with quotes or control characters in it.
+        return lambda *chances: dict(zip(classes, chances, strict=True))
+    return made
 
 
 def _plain(values: Any) -> Sequence[Any]:

@@ -36,6 +36,9 @@ class ByColumn(Sequence[Row]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
+    def __repr__(self) -> str:
+        return repr(list(self))
+
     __hash__ = None  # type: ignore[assignment]
 
 

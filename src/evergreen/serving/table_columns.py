@@ -5,13 +5,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.data.parse import TextRules, read_values
+from evergreen.serving.by_column import canonical
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS
 from evergreen.serving.unfold import MOST_BYTES, TooMuch
 from evergreen.serving.values import FIRST_MOMENT, LAST_MOMENT, LONGEST, Refusal, null_numbers, read_value, show
+from evergreen.store.fields import NO_MOMENT, Field, texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NOTHING = texts(())
+"""A column that could not be read."""
 
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 
@@ -61,15 +66,15 @@ def _viewed(views: Any) -> int:
     return int(lengths[views.offset : views.offset + len(views)].astype(np.int64).sum())
 
 
-def read_column(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
-    """Canonical values of a column, and the problems of its rows."""
+def read_column(column: Column, values: Any) -> tuple[Field, list[Problem]]:
+    """A column as a field, and the problems of its rows."""
     if found := too_long(column, values) or _too_far(column, values):
-        return [], [found]
+        return NOTHING, [found]
     reading = read_values(values, column.type, TextRules(nulls=column.nulls, day_first=column.day_first))
-    read = _plain(column, reading.values)
+    field = _field(column, reading.values)
     unreadable = None if reading.unreadable is None else np.asarray(reading.unreadable.to_numpy(zero_copy_only=False))
-    doubtful = _suspects(column, read) if unreadable is None else np.arange(len(read))
-    return read, _problems(column, read, values, unreadable, doubtful)
+    doubtful = _suspects(column, field) if unreadable is None else np.arange(len(field))
+    return field, _problems(column, field, values, unreadable, doubtful) if len(doubtful) else []
 
 
 def _too_far(column: Column, values: Any) -> Problem | None:
@@ -114,32 +119,48 @@ def _is_text(given: Any) -> bool:
     return bool(types.is_string(given) or types.is_large_string(given) or types.is_string_view(given))
 
 
-def _plain(column: Column, values: Any) -> list[Any]:
-    """Arrow values as canonical ones."""
+def _field(column: Column, values: Any) -> Field:
+    """Arrow values as a field of canonical ones."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if column.type in ("category", "text"):
-        return list(values.to_pylist())
-    if column.type == "datetime":
-        return list(values.cast(pa.int64()).to_pylist())
-    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    for null in null_numbers(column) if column.type != "boolean" else ():
-        numbers = np.where(numbers == null, np.nan, numbers)
-    return list(np.asarray(numbers, dtype=np.float64).tolist())
-
-
-def _suspects(column: Column, read: list[Any]) -> Any:
-    """Rows that may break a rule; the exact check says which of them do."""
     if column.type in ("integer", "number", "boolean"):
-        numbers = np.array(read, dtype=np.float64)
-        broken = np.isnan(numbers) & (not column.nullable)
-        if column.min is not None:
-            broken |= numbers < column.min
-        if column.max is not None:
-            broken |= numbers > column.max
-        return np.flatnonzero(broken)
-    known = {value for value in set(read) if _judged(column, value) is None}
-    return [position for position, value in enumerate(read) if value not in known]
+        numbers = np.array(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+        for null in null_numbers(column) if column.type != "boolean" else ():
+            numbers[numbers == null] = np.nan
+        return Field(column.type, numbers)
+    if column.type == "datetime":
+        moments = pc.fill_null(values.cast(pa.int64()), NO_MOMENT)
+        return Field("datetime", np.array(moments.to_numpy(zero_copy_only=False), dtype=np.int64))
+    return _coded(values)
+
+
+def _coded(values: Any) -> Field:
+    """Texts by number: as Arrow finds the different ones, none of those that many rows have is made twice."""
+    import pyarrow.compute as pc
+
+    coded = values.dictionary_encode()
+    names = [*coded.dictionary.to_pylist(), None]
+    places = pc.fill_null(coded.indices, len(names) - 1).to_numpy(zero_copy_only=False)
+    return Field("text", np.asarray(places, dtype=np.int32), names)
+
+
+def _suspects(column: Column, field: Field) -> Any:
+    """Rows that may break a rule; the exact check says which of them do."""
+    values = field.values
+    if field.kind == "text":
+        wrong = np.array([_judged(column, name) is not None for name in field.names], dtype=bool)
+        return np.flatnonzero(wrong[values])
+    if field.kind == "datetime":
+        null = values == NO_MOMENT
+        inside = (values >= FIRST_MOMENT) & (values <= LAST_MOMENT)
+        return np.flatnonzero(np.where(null, not column.nullable, ~inside))
+    broken = np.isnan(values) & (not column.nullable)
+    if column.min is not None:
+        broken |= values < column.min
+    if column.max is not None:
+        broken |= values > column.max
+    return np.flatnonzero(broken)
 
 
 def _judged(column: Column, value: Any) -> Refusal | None:
@@ -153,8 +174,8 @@ def _judged(column: Column, value: Any) -> Refusal | None:
     return judged if isinstance(judged, Refusal) else None
 
 
-def _problems(column: Column, read: list[Any], given: Any, unreadable: Any, doubtful: Any) -> list[Problem]:
-    problems = []
+def _problems(column: Column, field: Field, given: Any, unreadable: Any, doubtful: Any) -> list[Problem]:
+    problems, read = [], canonical(field)
     for position in map(int, doubtful):
         if unreadable is not None and unreadable[position]:
             found: Refusal | None = _unreadable(column, given[position].as_py())

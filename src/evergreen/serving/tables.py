@@ -3,15 +3,17 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from evergreen.serving.by_column import ByColumn
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows
-from evergreen.serving.table_columns import fits, read_column, too_long, whole
+from evergreen.serving.table_columns import NOTHING, fits, read_column, too_long, whole
 from evergreen.serving.unfold import MOST_BYTES, Choose, TooMuch, arrow_batches, parquet_batches, too_much
 from evergreen.serving.values import (
     Refusal,
     read_id,
     show,
 )
+from evergreen.store.fields import Field, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +96,8 @@ def _types(reader: Reader, schema: "pa.Schema") -> list[Problem]:
 
 def _checked(reader: Reader, table: "pa.Table") -> Answer:
     """An Arrow table as rows, or all that is wrong with it, up to MOST_PROBLEMS."""
-    values, problems = [], []
+    values: list[Field] = []
+    problems: list[Problem] = []
     for column in reader.columns:
         read, found = _safely(column, table, partial(read_column, column))
         values.append(read)
@@ -105,21 +108,21 @@ def _checked(reader: Reader, table: "pa.Table") -> Answer:
     problems += found
     if problems:
         return tuple(sorted(problems, key=lambda problem: problem.row or 0)[:MOST_PROBLEMS])
-    return Rows(list(zip(*values, strict=True)), ids)
+    return Rows(ByColumn(values), ids)
 
 
 def _safely(
-    column: Column, table: "pa.Table", read: "Callable[[Any], tuple[list[Any], list[Problem]]]"
-) -> tuple[list[Any], list[Problem]]:
+    column: Column, table: "pa.Table", read: "Callable[[Any], tuple[Field, list[Problem]]]"
+) -> tuple[Field, list[Problem]]:
     """What Arrow cannot do with a column is a problem of the column."""
     import pyarrow as pa
 
     try:
         return read(whole(table, column.name))
     except TooMuch:
-        return [], [Problem("rows", f"unfolds to more than {MOST_BYTES // 2**20} MB", column.name)]
+        return NOTHING, [Problem("rows", f"unfolds to more than {MOST_BYTES // 2**20} MB", column.name)]
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        return [], [Problem("type", f"cannot be read as {column.type} ({type(error).__name__})", column.name)]
+        return NOTHING, [Problem("type", f"cannot be read as {column.type} ({type(error).__name__})", column.name)]
 
 
 def _names(reader: Reader, names: list[str]) -> list[Problem]:
@@ -139,12 +142,12 @@ def _ids(reader: Reader, table: "pa.Table") -> tuple[list[str | None], list[Prob
     given, found = _safely(column, table, partial(_names_of, column))
     if found:
         return [], found
-    read = [read_id(value) for value in given]
+    read = [read_id(value) for value in given.tolist()]
     refused = ((i, value) for i, value in enumerate(read) if isinstance(value, Refusal))
     problems = [Problem(r.rule, r.why, name, i) for i, r in refused]
     return [None if isinstance(value, Refusal) else value for value in read], problems[:MOST_PROBLEMS]
 
 
-def _names_of(column: Column, values: Any) -> tuple[list[Any], list[Problem]]:
+def _names_of(column: Column, values: Any) -> tuple[Field, list[Problem]]:
     found = too_long(column, values)
-    return ([], [found]) if found is not None else (values.to_pylist(), [])
+    return (NOTHING, [found]) if found is not None else (texts(values.to_pylist()), [])
