@@ -1,6 +1,7 @@
 """Whole runs through the stages: a first champion, its twin, the one after it, and what changes nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,13 @@ def test_a_run_for_drift_that_finds_none_is_skipped(crowned, second_moment):
     assert conclusion.evidence.drift.drifted == ()
     assert conclusion.evidence.trials == ()
     assert crowned.champion() == 1
+
+
+def test_a_run_for_performance_needs_no_drift_and_its_reason_is_known(crowned, second_moment):
+    conclusion = crowned.run(second_moment, Reason.PERFORMANCE)
+    assert (conclusion.champion, conclusion.evidence.drift.drifted) == (2, ())
+    assert crowned.ledger.entry(conclusion.ledger_id).reason is Reason.PERFORMANCE
+    assert "performance" in Path(conclusion.page).read_text()
 
 
 def test_a_dry_run_decides_and_changes_neither_registry_nor_ledger(crowned, second_moment):

@@ -12,7 +12,8 @@ class DriftAlert(BaseModel):
     """Drift as it was seen. Fields that a newer sender adds are ignored: an alert is not lost over them.
 
     `share` is the share of compared columns that drifted, `columns` their names, `window_start` and `window_end` the
-    span of rows that were looked at.
+    span of rows that were looked at. `version` is given where drift was measured against that version's reference, in
+    rows as it was asked about them: the run then need not find it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -22,6 +23,7 @@ class DriftAlert(BaseModel):
     window_start: datetime | None = None
     window_end: datetime | None = None
     severity: Literal["warning", "critical"] = "warning"
+    version: int | None = None
 
     def to_text(self) -> str:
         """The alert in a line.

@@ -11,7 +11,7 @@ from evergreen.checks import Outcome
 from evergreen.data.quarantine import quarantine
 from evergreen.drift.result import DriftResult
 from evergreen.errors import UserError
-from evergreen.gate.decision import Decision, Reason
+from evergreen.gate.decision import Decision
 from evergreen.gate.judge import hold_for_data, hold_for_drift, skip
 from evergreen.registry.handles import Champion
 from evergreen.report.run import VALIDATE
@@ -115,7 +115,7 @@ def load_champion(job: Job, champion: Champion, settings: Settings) -> Any:
 def _settle(job: Job, result: DriftResult) -> Decision | None:
     from evergreen.drift.check import drift_checks, no_reason_to_retrain
 
-    for_drift = job.run.request.reason is Reason.DRIFT
+    for_drift = job.run.request.has_to_find_drift
     checks = drift_checks(result, job.spec.drift, for_drift)
     if for_drift and no_reason_to_retrain(result, job.spec.drift):
         return skip(f"started for drift, but {checks[-1].why}", checks)

@@ -7,7 +7,6 @@ from evergreen.data.frame import read_snapshot
 from evergreen.drift.check import drift_checks
 from evergreen.evaluation.evaluate import EvaluationRules, evaluate
 from evergreen.evaluation.predict import Contender, Holdout, answer
-from evergreen.gate.decision import Reason
 from evergreen.gate.judge import decide, judge
 from evergreen.registry.provenance import DRAW
 from evergreen.registry.reference import log_reference
@@ -51,7 +50,7 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
 def judge_challenger(job: Job, evidence: Evidence, settings: Settings) -> Evidence:
     """Put every configured check to the evidence and decide. A pinned champion is not replaced by itself."""
     quality = judge(reached(evidence.evaluation), job.spec.gates)
-    drift = drift_checks(evidence.drift, job.spec.drift, job.run.request.reason is Reason.DRIFT)
+    drift = drift_checks(evidence.drift, job.spec.drift, job.run.request.has_to_find_drift)
     pinned = said_of_pin(settings.store_url, job.spec.model)
     # A first champion has nobody to be tried beside, and no traffic that is anybody else's.
     mode = "automatic" if job.spec.promotion.trial and job.run.champion is None else job.spec.promotion.mode

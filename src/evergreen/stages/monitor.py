@@ -198,5 +198,6 @@ def _alert(window: Window) -> dict[str, Any]:
         columns=moved,
         window_start=window.since,
         window_end=window.until,
+        version=window.version,
     )
     return alert.model_dump(mode="json")

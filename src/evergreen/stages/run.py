@@ -58,6 +58,11 @@ class Request:
     force: bool = False
     alert: DriftAlert | None = None
 
+    @property
+    def has_to_find_drift(self) -> bool:
+        """True where drift is the reason and is only said to be there; monitoring has measured what it reports."""
+        return self.reason is Reason.DRIFT and (self.alert is None or self.alert.version is None)
+
 
 @dataclass(frozen=True)
 class Origin:
