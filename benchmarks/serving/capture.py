@@ -6,13 +6,15 @@ kill of the whole server loses is measured by kills.py.
 
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from predictions import START, make, store
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.serving.predictions import START, make, store
 from evergreen.serving.capture import Capture
 from evergreen.store.prediction import Prediction
 from evergreen.store.traffic_writer import TrafficWriter

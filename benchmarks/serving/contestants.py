@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import workload
+from benchmarks.serving import workload
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / ".work"

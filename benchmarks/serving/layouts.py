@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 import msgspec
 import pyarrow as pa
-from predictions import START, cpu, make, store
 
+from benchmarks.serving.predictions import START, cpu, make, store
 from evergreen.store.prediction import Prediction
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_group import pack, split

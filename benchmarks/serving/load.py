@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import contestants
-import figures
-import psutil
-import workload
-from contestants import Contestant, body_of
-from figures import Case, Figures
-from process import cpu_seconds, peak_megabytes, running
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import psutil
+
+from benchmarks.serving import contestants, figures, workload
+from benchmarks.serving.contestants import Contestant, body_of
+from benchmarks.serving.figures import Case, Figures
+from benchmarks.serving.process import cpu_seconds, peak_megabytes, running
 from evergreen.supervisor.ports import free_port
 
 HERE = Path(__file__).parent
