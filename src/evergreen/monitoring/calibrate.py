@@ -44,13 +44,15 @@ class Chance:
 
 
 def quantile(drawn: np.ndarray, level: float) -> float:
-    """The value that one more draw exceeds with a chance of at most `level`; the largest where draws are too few.
+    """A value that one more draw exceeds with a chance of at most `level`; the largest where draws are too few.
 
-    >>> quantile(np.arange(1, 100), 0.05)
-    95.0
+    Taken one standard deviation of its own above, so that few draws are no licence to alarm.
+
+    >>> quantile(np.arange(1, 1000), 0.05)
+    957.0
     """
-    place = math.ceil((len(drawn) + 1) * (1 - level))
-    return float(np.sort(drawn)[min(place, len(drawn)) - 1])
+    place = (len(drawn) + 1) * (1 - level) + math.sqrt(len(drawn) * level * (1 - level))
+    return float(np.sort(drawn)[min(math.ceil(place), len(drawn)) - 1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evergreen.drift.profile import ColumnProfile
-from evergreen.monitoring.cells import NEW, NULL, reference_counts
+from evergreen.monitoring.cells import NEW, NULL
 
 # Labels of which fewer rows are expected, in the window or in the reference, are one cell.
 EXPECTED = 5
@@ -40,22 +39,22 @@ def distance(shares: np.ndarray, reference: np.ndarray, ordered: bool) -> np.nda
     return np.abs(difference).sum(axis=-1) / 2
 
 
-def ruler(profile: ColumnProfile, counts: np.ndarray, rows: int) -> Ruler:
-    """The ruler of a column whose window has these counts; beyond the profile's cells they are of new labels.
+def ruler(reference: np.ndarray, counts: np.ndarray, rows: int, ordered: bool) -> Ruler:
+    """The ruler of a column by the reference's rows in each cell and the window's, which can have more cells: those of
+    labels that are new.
 
     Labels stand alone where at least five of `rows` rows are expected to have them. That is decided from both sides
     together: by the reference's counts alone, those that stand would be those that it has too many of by chance.
 
-    >>> few = ColumnProfile("category", 100, 0, values=("a", "b", "c"), counts=(90, 6, 4))
-    >>> ruler(few, np.array([0, 0, 90, 6, 4]), 100).group.tolist()
+    >>> reference = np.array([0, 0, 90, 6, 4])
+    >>> ruler(reference, np.array([0, 0, 90, 6, 4]), 100, ordered=False).group.tolist()
     [0, 3, 1, 2, 3]
-    >>> ruler(few, np.array([0, 0, 60, 6, 4, 30]), 100).group.tolist()
+    >>> ruler(reference, np.array([0, 0, 60, 6, 4, 30]), 100, ordered=False).group.tolist()
     [0, 4, 1, 2, 4, 3]
     """
-    reference = reference_counts(profile)
-    reference = np.append(reference, np.zeros(len(counts) - len(reference), dtype=np.int64))
-    group = np.arange(len(counts)) if profile.numeric else _grouped(reference + counts, rows)
-    return Ruler(profile.numeric, group, np.bincount(group, weights=reference) / profile.rows)
+    known = np.append(reference, np.zeros(len(counts) - len(reference), dtype=np.int64))
+    group = np.arange(len(counts)) if ordered else _grouped(known + counts, rows)
+    return Ruler(ordered, group, np.bincount(group, weights=known) / known.sum())
 
 
 def _grouped(pooled: np.ndarray, rows: int) -> np.ndarray:

@@ -82,7 +82,8 @@ def _measure(kind: SignalKind, named: list[str], counts: WindowCounts, yardstick
 
 def _ruler(counts: WindowCounts, name: str) -> Ruler:
     profile = counts.profile.columns[name]
-    return ruler(profile, counts.cells(name), min(counts.rows, profile.rows, DRAWN))
+    rows = min(counts.rows, profile.rows, DRAWN)
+    return ruler(counts.reference[name], counts.cells(name), rows, profile.numeric)
 
 
 # Whoever looks at many windows with one yardstick reads its reference once.

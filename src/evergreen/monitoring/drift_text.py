@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.drift.profile import ColumnProfile
-from evergreen.monitoring.cells import KNOWN, NEW, NULL, reference_counts
+from evergreen.monitoring.cells import KNOWN, NEW, NULL
 from evergreen.monitoring.window_counts import WindowCounts
 
 _NAMED = 3
@@ -59,9 +59,7 @@ def describe(counts: WindowCounts, column: str) -> str:
     if counts.absent[column] == counts.rows:
         return "not sent any more"
     profile, now = counts.profile.columns[column], counts.cells(column)
-    before = np.zeros_like(now)
-    known = reference_counts(profile)
-    before[: len(known)] = known
+    before = np.append(counts.reference[column], np.zeros(len(counts.new[column]), dtype=np.int64))
     old, new = before / before.sum(), now / now.sum()
     most = int(np.abs(new - old).argmax())
     if _mostly_nulls(old, new) if profile.numeric else most == NULL:

@@ -16,7 +16,8 @@ _NEW_LABELS = 1_000
 
 @dataclass(frozen=True)
 class WindowCounts:
-    """What drift needs of a window. `counts` has the rows in each cell of the profile, by column.
+    """What drift needs of a window. `counts` has the rows in each cell of the profile, by column, `reference` the rows
+    that the reference has there.
 
     `new` has the labels that the reference does not have, with their rows; past a thousand a column the most frequent.
     `absent` counts rows in which a column was not there at all, which are among its nulls. `broken` says why a column
@@ -24,6 +25,7 @@ class WindowCounts:
     """
 
     profile: Profile
+    reference: Mapping[str, np.ndarray]
     rows: int = 0
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
     new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -34,15 +36,16 @@ class WindowCounts:
     def begin(cls, profile: Profile, columns: Iterable[str]) -> "WindowCounts":
         """Of no row yet; columns that the profile does not have are left out."""
         names = [name for name in columns if name in profile.columns]
-        empty = {name: np.zeros_like(reference_counts(profile.columns[name])) for name in names}
-        return cls(profile, counts=empty, new={name: {} for name in names}, absent=dict.fromkeys(names, 0))
+        reference = {name: reference_counts(profile.columns[name]) for name in names}
+        empty = {name: np.zeros_like(known) for name, known in reference.items()}
+        return cls(profile, reference, counts=empty, new={name: {} for name in names}, absent=dict.fromkeys(names, 0))
 
     def add(self, frame: pd.DataFrame) -> "WindowCounts":
         """These rows as well; the given counts stay what they are."""
         counts, new, absent, broken = dict(self.counts), dict(self.new), dict(self.absent), dict(self.broken)
         for name in self.counts:
             try:
-                found, labels = _count(frame, name, self.profile)
+                found, labels = self._count(frame, name)
             except ValueError as error:
                 broken[name] = str(error)
                 continue
@@ -57,21 +60,20 @@ class WindowCounts:
         counts[NEW] -= sum(new)
         return np.append(counts, new).astype(np.int64)
 
-
-def _count(frame: pd.DataFrame, name: str, profile: Profile) -> tuple[np.ndarray, dict[str, int]]:
-    """Counts of a column, all null where it is not there. Raises ValueError where it cannot be read."""
-    known, there = profile.columns[name], int((frame.columns == name).sum())
-    if there > 1:
-        raise ValueError(f"{there} columns have this name")
-    if not there:
-        counts = np.zeros_like(reference_counts(known))
-        counts[NULL] = len(frame)
-        return counts, {}
-    column = frame[name]
-    try:
-        return count_column(column, known)
-    except ValueError as error:
-        raise ValueError(f"was {known.type}, is {column.dtype} now: {error}") from error
+    def _count(self, frame: pd.DataFrame, name: str) -> tuple[np.ndarray, dict[str, int]]:
+        """Counts of a column, all null where it is not there. Raises ValueError where it cannot be read."""
+        known, there = self.profile.columns[name], int((frame.columns == name).sum())
+        if there > 1:
+            raise ValueError(f"{there} columns have this name")
+        if not there:
+            counts = np.zeros_like(self.reference[name])
+            counts[NULL] = len(frame)
+            return counts, {}
+        column = frame[name]
+        try:
+            return count_column(column, known)
+        except ValueError as error:
+            raise ValueError(f"was {known.type}, is {column.dtype} now: {error}") from error
 
 
 def _most_frequent(known: Mapping[str, int], found: Mapping[str, int]) -> Mapping[str, int]:
