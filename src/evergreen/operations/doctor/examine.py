@@ -17,6 +17,7 @@ from evergreen.operations.doctor import (
     server,
     tracking,
     versions,
+    watched,
 )
 from evergreen.operations.doctor.finding import Finding, Health, first_line, unknown, wrong
 from evergreen.operations.doctor.patient import Patient
@@ -58,6 +59,7 @@ PARTS: tuple[Part, ...] = (
     Part("files", (places.ARTIFACTS,), places.look_at_artifacts, places.ARTIFACTS, tracking.MLFLOW),
     Part("files", (places.SNAPSHOTS,), places.look_at_snapshots, places.SNAPSHOTS),
     Part("serving", (served.SERVING,), served.look_at_serving),
+    Part("serving", (watched.MONITORING,), watched.look_at_monitoring),
 )
 
 
