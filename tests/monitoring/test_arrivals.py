@@ -8,7 +8,7 @@ import pytest
 
 from evergreen.checks import Outcome
 from evergreen.monitoring.arrivals import ENOUGH_WINDOWS, Arrivals, judge_freshness, judge_volume
-from evergreen.store.window import Verdict, Window
+from evergreen.store.window import SignalKind, Verdict, Window
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -24,7 +24,7 @@ def arrivals(since: datetime, number: int, length: timedelta = HOUR, until_last:
 def window(came: Arrivals, earlier: list[Window]) -> Window:
     signals = judge_volume(came, earlier), judge_freshness(came, earlier)
     return Window(
-        "churn", 1, came.since, came.until, came.until, len(came.at), 0, signals, Verdict.QUIET, ()
+        "churn", 1, came.since, came.until, came.until, len(came.inside), 0, signals, Verdict.QUIET, ()
     )  # fmt: skip
 
 
@@ -75,6 +75,16 @@ def test_a_stop_is_told_at_once():
     stopped = judge_volume(arrivals(MONDAY + HOUR, 0, DAY), before)
     assert stopped.outcome is Outcome.FAIL
     assert "no row came in 24 hours" in stopped.why
+
+
+def test_a_model_that_is_asked_seldom_or_never_at_night_has_not_stopped():
+    assert judge_volume(arrivals(MONDAY + DAY, 0, DAY), watch([3], DAY)).outcome is Outcome.UNKNOWN
+    offices = watch(np.where(np.arange(24 * 9) % 24 < 12, 200, 0))
+    nights = [w for w in offices[24 * 7 :] if not w.rows and w.since.hour > 12]
+    assert nights
+    assert judged(nights) == []
+    stopped = [*offices, *(window(arrivals(offices[-1].until, 0, 2 * DAY), offices),)]
+    assert stopped[-1].raised(SignalKind.FRESHNESS)
 
 
 def test_a_silence_at_the_end_of_a_window_is_told(weeks):

@@ -1,5 +1,6 @@
 """How much traffic came, and how long ago the last of it: held against earlier windows of the same model."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,8 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
 
     The band reaches from half of the rate that 5 % of them stay below to twice the rate that 95 % do: nights and
     weekends are inside once they were seen, and a single strange window moves neither end. FAIL where chance does not
-    explain what is outside. No row at all after windows that had some is a stop.
+    explain what is outside. Before so much is known, no row at all is a stop where the mean of earlier windows makes it
+    one.
     """
     rows, hours = len(arrivals.inside), arrivals.hours
     details = {"rows": rows, "hours": hours}
@@ -63,10 +65,10 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
     if not hours:
         return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, "the window has no length", details=details)
     rate = rows / hours
-    if not rows and any(window.rows for window in known):
+    missing = _missing(known, arrivals)
+    if missing and not rows and _stopped(known, hours):
         why = f"no row came in {_long(arrivals.until - arrivals.since)}: the traffic has stopped"
         return Signal(SignalKind.VOLUME, Outcome.FAIL, why, 0.0, details=details)
-    missing = _missing(known, arrivals)
     if missing:
         why = f"{rows:,} rows, {rate:,.3g} an hour; {missing}"
         return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, why, rate, details=details)
@@ -77,19 +79,18 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
 
 
 def judge_freshness(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
-    """Seconds without a row at the end of the window, against the longest pauses of earlier ones.
+    """Seconds without a row at the end of the window, against the longest pauses between rows of earlier ones.
 
-    Twice the longest pause of a window in which this signal was not raised is the bound, and never less than ten
-    minutes.
+    Twice the longest pause is the bound, and never less than ten minutes. A pause that raised this signal while it
+    lasted is none of those that are usual.
     """
-    known = _recent(earlier, arrivals)
-    inside = arrivals.inside
-    end = _micros(arrivals.until)
-    last = int(inside[-1]) if len(inside) else _last_seen(known)
+    known, inside = _recent(earlier, arrivals), arrivals.inside
+    before = _last_seen(known)
+    last = int(inside[-1]) if len(inside) else before
     if last is None:
         return Signal(SignalKind.FRESHNESS, Outcome.UNKNOWN, "no row has come yet")
-    silence = (end - last) / 1e6
-    details = {"last_at": _moment(last).isoformat(), "longest_pause": _longest_pause(inside, arrivals)}
+    silence = (_micros(arrivals.until) - last) / 1e6
+    details = {"last_at": _moment(last).isoformat(), "longest_pause": _longest_pause(inside, before, known)}
     said = f"the last row came {_long(timedelta(seconds=silence))} before the window's end"
     missing = _missing(known, arrivals)
     pauses = [pause for window in known if (pause := _pause_of(window)) is not None]
@@ -123,6 +124,13 @@ def _band(rates: Sequence[float]) -> tuple[float, float]:
     return float(low / _FACTOR), float(high * _FACTOR)
 
 
+def _stopped(known: Sequence[Window], hours: float) -> bool:
+    """True where at the rate of earlier windows it hardly ever happens that no row comes for so long."""
+    time = sum((window.until - window.since).total_seconds() / 3600 for window in known)
+    expected = sum(window.rows for window in known) / time * hours if time else 0.0
+    return math.exp(-expected) < LEVEL
+
+
 def _outside(rows: int, least: float, most: float) -> bool:
     """True where a Poisson variable with a mean inside hardly ever comes to so many."""
     from scipy import stats
@@ -141,7 +149,7 @@ def _rate(window: Window) -> float:
 
 def _pause_of(window: Window) -> float | None:
     signal = window.signal(SignalKind.FRESHNESS)
-    pause = None if signal is None or signal.raised else signal.details.get("longest_pause")
+    pause = None if signal is None else signal.details.get("longest_pause")
     return None if pause is None else float(pause)
 
 
@@ -151,12 +159,14 @@ def _last_seen(known: Sequence[Window]) -> int | None:
     return max(moments, default=None)
 
 
-def _longest_pause(inside: "np.ndarray", arrivals: Arrivals) -> float:
-    """Seconds between two rows, or between a row and an end of the window."""
+def _longest_pause(inside: "np.ndarray", before: int | None, known: Sequence[Window]) -> float | None:
+    """Seconds between two rows, the last one of earlier windows among them; None where there are no two."""
     import numpy as np
 
-    ends = [_micros(arrivals.since)], [_micros(arrivals.until)]
-    return float(np.diff(np.concatenate([ends[0], inside, ends[1]])).max() / 1e6)
+    newest = max(known, key=lambda window: window.until, default=None)
+    told = newest is not None and newest.raised(SignalKind.FRESHNESS)
+    rows = inside if before is None or told else np.concatenate([[before], inside])
+    return float(np.diff(rows).max() / 1e6) if len(rows) > 1 else None
 
 
 def _micros(moment: datetime) -> int:

@@ -18,6 +18,7 @@ _GAP = 40.0
 _LABEL_WIDTH = 30.0
 _HEIGHTS = {SignalKind.INPUT_DRIFT: 120.0, SignalKind.PREDICTION_DRIFT: 70.0}
 _LOSS_HEIGHT = 130.0
+_EMPTY_HEIGHT = 36.0
 # So few points are each drawn.
 _FEW = 60
 # How tall a window stands in the strip: the more it asks for, the taller, so that it reads without colours too.
@@ -124,7 +125,7 @@ def _panels(windows: Sequence[Window], axis: TimeAxis, top: float) -> Iterator[P
     # Both losses are read against each other, so they share their scale; a distance begins at zero.
     scale = _extent([limit for each in losses for limit in each.extent], zero=False)
     for each in series:
-        height = _HEIGHTS.get(each.kind, _LOSS_HEIGHT)
+        height = _HEIGHTS.get(each.kind, _LOSS_HEIGHT) if each.runs else _EMPTY_HEIGHT
         low, high = scale if each in losses else _extent(each.extent, zero=True)
         yield _panel(each, axis, ValueAxis(low, high, top, top + height))
         top += height + _GAP

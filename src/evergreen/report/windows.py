@@ -70,6 +70,22 @@ def headline(window: Window) -> str:
     return _HEADLINES[window.verdict]
 
 
+def unit_of(signal: Signal) -> str:
+    """What its value is in, with a blank before it; empty for shares, distances, losses, and where there is none.
+
+    >>> from evergreen.checks import Outcome
+    >>> unit_of(Signal(SignalKind.AGE, Outcome.PASS, "twelve days", 12.0))
+    ' days'
+    """
+    return "" if signal.value is None else _UNITS.get(signal.kind, "")
+
+
+_UNITS = {
+    SignalKind.VOLUME: " / h",
+    SignalKind.FRESHNESS: " s",
+    SignalKind.LATENCY: " ms",
+    SignalKind.AGE: " days",
+}
 _HEADLINES = {
     Verdict.UNKNOWN: "Too little came to say anything",
     Verdict.QUIET: "Nothing has to be done",
@@ -98,6 +114,7 @@ def _content(windows: Sequence[Window], history: History, words: str) -> dict[st
         "verdicts": _verdict_counts(ordered),
         "value_of": _value_of,
         "raised_in": _raised_in,
+        "unit_of": unit_of,
     }
 
 
