@@ -17,7 +17,7 @@ from evergreen.serving.desk import Desk
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Column, ServedModel
 from evergreen.serving.ids import Ids
-from evergreen.serving.service import Outside, build_app
+from evergreen.serving.service import Dependencies, build_app
 from evergreen.spec.features import FeatureSpec
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -99,12 +99,12 @@ def failing(fatal, model="parcels"):
     return replace(served(1, model), engine=Failing(served().engine, fatal))
 
 
-def application(*models, **outside):
+def application(*models, **dependencies):
     """An application that serves these models."""
     desk = Desk([model.model for model in models])
     for model in models:
         desk.swap(model)
-    return build_app(Outside(desk, lambda: NOW, Ids(NOW, "test"), **outside), "test")
+    return build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "test"), **dependencies), "test")
 
 
 def connect(app, **options):

@@ -119,10 +119,10 @@ def test_of_several_models_each_has_its_own_address():
 def test_a_server_that_waits_for_its_first_model_is_not_ready_until_that_joins():
     from evergreen.serving.desk import Desk
     from evergreen.serving.ids import Ids
-    from evergreen.serving.service import Outside, build_app
+    from evergreen.serving.service import Dependencies, build_app
 
     desk = Desk()
-    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "x")))
+    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x")))
     assert ask(app, "GET", "/ready").status_code == 503
     early = ask(app, "POST", "/predict", json=ROW)
     assert (early.status_code, early.json()["error"]["kind"]) == (503, "not_ready")
@@ -138,10 +138,10 @@ def test_a_server_that_waits_for_its_first_model_is_not_ready_until_that_joins()
 def test_until_a_version_is_loaded_nothing_is_ready():
     from evergreen.serving.desk import Desk
     from evergreen.serving.ids import Ids
-    from evergreen.serving.service import Outside, build_app
+    from evergreen.serving.service import Dependencies, build_app
 
     desk = Desk(["parcels"])
-    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "x")))
+    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x")))
     assert ask(app, "GET", "/health").json() == {"status": "ok"}
     assert ask(app, "GET", "/ready").status_code == 503
     early = ask(app, "POST", "/predict", json=ROW)

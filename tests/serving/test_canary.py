@@ -15,7 +15,7 @@ from evergreen.serving.follow import Follower
 from evergreen.serving.ids import Ids
 from evergreen.serving.load import load_served
 from evergreen.serving.observer import Observer
-from evergreen.serving.service import Outside, build_app
+from evergreen.serving.service import Dependencies, build_app
 from evergreen.serving.shadow import Shadow
 from evergreen.serving.trial import Trials
 from evergreen.stages.canary import advance_canaries
@@ -102,10 +102,10 @@ class Serving:
             now,
         )
         self.follower.start()
-        outside = Outside(
+        dependencies = Dependencies(
             self.desk, now, Ids(now(), "x"), self.capture, Traffic(url), trials=self.trials, shadow=self.shadow
         )
-        self.app = build_app(outside)
+        self.app = build_app(dependencies)
 
     def load(self, folder, kept):
         served = load_served(folder, kept)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Role
 from evergreen.serving.ids import Ids
-from evergreen.serving.service import Outside, build_app
+from evergreen.serving.service import Dependencies, build_app
 from tests.serving.application import NOW, ROW, ask, served
 
 
@@ -27,7 +27,7 @@ def test_a_model_without_a_version_is_known_and_not_ready():
 def test_a_version_that_was_replaced_is_let_go():
     first, desk = replace(served(1)), Desk(["parcels"])
     desk.swap(first)
-    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "test")), "test")
+    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "test")), "test")
     assert ask(app, "POST", "/predict", json=ROW).json()["version"] == 1
     desk.swap(replace(served(2)))
     there = weakref.ref(first)

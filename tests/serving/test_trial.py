@@ -17,7 +17,7 @@ from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Role
 from evergreen.serving.ids import Ids
 from evergreen.serving.reader import Rows
-from evergreen.serving.service import Outside, build_app
+from evergreen.serving.service import Dependencies, build_app
 from evergreen.serving.shadow import Copy, Shadow
 from evergreen.serving.trial import Trial, Trials, is_picked, sticky_name
 from evergreen.spec.canary import CanaryRules
@@ -233,7 +233,7 @@ def test_a_challenger_whose_trial_ends_meanwhile_answers_nobody_and_has_not_fail
     desk, trials = Leaving(["parcels"]), Trials()
     desk.swap(served())
     desk.swap(challenger(share=1))
-    app = build_app(Outside(desk, lambda: NOW, Ids(NOW, "x"), trials=trials))
+    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x"), trials=trials))
     assert ask(app, "POST", "/predict", json=ROW).json()["version"] == 1
     assert counts(trials) == {"champion": (0, 0), "challenger": (0, 0)}
 

@@ -36,7 +36,7 @@ from evergreen.serving.load import load_served
 from evergreen.serving.observer import Observer
 from evergreen.serving.security import require_safe_host
 from evergreen.serving.server import open_socket, run_server
-from evergreen.serving.service import Outside, build_app
+from evergreen.serving.service import Dependencies, build_app
 from evergreen.serving.shadow import Shadow
 from evergreen.serving.trial import Trials
 from evergreen.settings import Settings
@@ -120,7 +120,7 @@ class _Work:
         """Answer until told to stop, and leave nothing behind that was answered and not kept."""
         clock, stop, nonce = _now, threading.Event(), secrets.token_hex(6)
         trials, shadow, asking = Trials(), Shadow(self.capture), Asking(clock)
-        outside = Outside(
+        dependencies = Dependencies(
             self.desk,
             clock,
             Ids(clock(), nonce),
@@ -133,7 +133,7 @@ class _Work:
             shadow,
             asking,
         )
-        app = build_app(outside, version("evergreen"))
+        app = build_app(dependencies, version("evergreen"))
         threading.Thread(target=self.joiner.join, args=(stop,), name="join", daemon=True).start()
         counting = self._count(trials, asking, f"serve-{os.getpid()}-{nonce}", stop)
         # What is alive now stays alive: no collection looks through it again.

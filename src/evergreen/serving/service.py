@@ -27,7 +27,7 @@ from evergreen.serving.trial import Trials
 
 
 @dataclass(frozen=True)
-class Outside:
+class Dependencies:
     """What an application is built on, and does not own.
 
     `clock` says the time (aware, UTC), `ids` names requests. Without `capture` nothing is recorded, and without
@@ -48,30 +48,33 @@ class Outside:
     asking: Asking | None = None
 
 
-def build_app(outside: Outside, version: str = "") -> Application:
+def build_app(dependencies: Dependencies, version: str = "") -> Application:
     """The ASGI application: POST to predict, invocations and feedback, GET for state, metrics and documents."""
-    desk, tally = outside.desk, Tally(outside.asking)
-    guard = Guard(outside.keys, outside.limits, time.monotonic)
-    reader = Reader(outside.limits)
-    contest = _contest(outside, tally)
-    kitchen = Kitchen(desk, contest, tally, outside.capture)
-    app = Application(desk, guard, reader, tally, outside.ids, _routes(outside, kitchen))
-    state = State(desk, guard, outside.clock, version, outside.capture, outside.following, outside.trials)
-    gauges = _gauges(outside, (contest.stove.lane, contest.spare.lane), reader)
-    board = Board(tally, desk, gauges, outside.trials, lambda: state.readiness(True).models or {})
-    app.others = build_pages(desk, guard, state, board, outside.ids, version)
+    desk, tally = dependencies.desk, Tally(dependencies.asking)
+    guard = Guard(dependencies.keys, dependencies.limits, time.monotonic)
+    reader = Reader(dependencies.limits)
+    contest = _contest(dependencies, tally)
+    capture, trials = dependencies.capture, dependencies.trials
+    kitchen = Kitchen(desk, contest, tally, capture)
+    app = Application(desk, guard, reader, tally, dependencies.ids, _routes(dependencies, kitchen))
+    state = State(
+        desk, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
+    )
+    gauges = _gauges(dependencies, (contest.stove.lane, contest.spare.lane), reader)
+    board = Board(tally, desk, gauges, trials, lambda: state.readiness(True).models or {})
+    app.others = build_pages(desk, guard, state, board, dependencies.ids, version)
     return app
 
 
-def _contest(outside: Outside, tally: Tally) -> Contest:
-    limits, clock = outside.limits, outside.clock
+def _contest(dependencies: Dependencies, tally: Tally) -> Contest:
+    limits, clock = dependencies.limits, dependencies.clock
     # A challenger that is slow, or never comes back, is nobody else's business.
-    stove, spare = (_stove(outside, tally, name) for name in ("evergreen", "challenger"))
-    return Contest(outside.desk, stove, spare, outside.trials, outside.shadow, limits, clock)
+    stove, spare = (_stove(dependencies, tally, name) for name in ("evergreen", "challenger"))
+    return Contest(dependencies.desk, stove, spare, dependencies.trials, dependencies.shadow, limits, clock)
 
 
-def _stove(outside: Outside, tally: Tally, name: str) -> Stove:
-    limits = outside.limits
+def _stove(dependencies: Dependencies, tally: Tally, name: str) -> Stove:
+    limits = dependencies.limits
     # Slow models and large requests do not wait for each other.
     batches = ThreadPoolExecutor(1, f"{name}-batches")
 
@@ -79,17 +82,17 @@ def _stove(outside: Outside, tally: Tally, name: str) -> Stove:
         calls = ThreadPoolExecutor(1, f"{name}-calls")
         return Lane(calls, limits.call_rows, limits.queue_rows, tally.call)
 
-    return Stove(Lanes(lane), batches, limits, outside.clock)
+    return Stove(Lanes(lane), batches, limits, dependencies.clock)
 
 
-def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
+def _routes(dependencies: Dependencies, kitchen: Kitchen) -> dict[str, Route]:
     predictor = Predictor(kitchen)
     listener = Listener(
-        outside.desk,
-        outside.labels,
+        dependencies.desk,
+        dependencies.labels,
         ThreadPoolExecutor(2, "evergreen-feedback"),
-        outside.clock,
-        outside.limits.batches,
+        dependencies.clock,
+        dependencies.limits.batches,
     )
     routes = (
         Route("predict", Scope.PREDICT, predictor.predict),
@@ -99,7 +102,7 @@ def _routes(outside: Outside, kitchen: Kitchen) -> dict[str, Route]:
     return {route.name: route for route in routes}
 
 
-def _gauges(outside: Outside, lanes: Sequence[Lanes], reader: Reader) -> list[Gauge]:
+def _gauges(dependencies: Dependencies, lanes: Sequence[Lanes], reader: Reader) -> list[Gauge]:
     gauges: list[Gauge] = [
         (
             "rows_waiting",
@@ -108,7 +111,7 @@ def _gauges(outside: Outside, lanes: Sequence[Lanes], reader: Reader) -> list[Ga
         ),
         ("held_bytes", "Bytes of bodies that are being read or answered.", lambda: reader.held),
     ]
-    if (capture := outside.capture) is not None:
+    if (capture := dependencies.capture) is not None:
         gauges += [
             ("capture_backlog", "Predictions that wait for the store.", lambda: capture.state.backlog),
             ("capture_written_total", "Predictions that were written.", lambda: capture.state.written),
