@@ -62,7 +62,8 @@ def main() -> None:
     options = parse()
     # A kill ends the servers as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    contestants.make_peers()
+    if {"flask", "bentoml"} & set(options.only):
+        contestants.make_peers()
     cases = [Case(1, count) for count in options.connections] + [Case(rows, 1) for rows in options.rows]
     progress = Progress(len(options.models) * len(options.only) * len(cases) * options.rounds)
     found = {}
