@@ -59,7 +59,7 @@ class ModelState(BaseModel):
     problem: str = ""
 
 
-class Captured(BaseModel):
+class CaptureReport(BaseModel):
     """Predictions that wait for the store, were written, and were lost."""
 
     backlog: int
@@ -74,7 +74,7 @@ class Readiness(BaseModel):
 
     status: Literal["ready", "not ready"]
     models: dict[str, ModelState] | None = None
-    capture: Captured | None = None
+    capture: CaptureReport | None = None
     keys: str | None = None
 
 
@@ -158,11 +158,11 @@ class State:
             dropped=trial.dropped,
         )
 
-    def _capture(self) -> Captured | None:
+    def _capture(self) -> CaptureReport | None:
         if self.capture is None:
             return None
         found = self.capture.state
-        return Captured(
+        return CaptureReport(
             backlog=found.backlog,
             written=found.written,
             lost=found.lost,
