@@ -15,7 +15,7 @@ from evergreen.stages.run import Conclusion, Evidence, Job
 from evergreen.stages.track import track
 from evergreen.stages.turn import Turn
 from evergreen.training.handles import FittedModel, TrialResult
-from evergreen.training.recipes import best, plan, select
+from evergreen.training.recipes import best, select
 from tasks.assess_drift import assess_drift
 from tasks.choose_runner import choose_runner
 from tasks.conclude_run import conclude_run
@@ -31,6 +31,7 @@ from tasks.judge_challenger import judge_challenger
 from tasks.load_snapshot import load_snapshot
 from tasks.log_challenger import log_challenger
 from tasks.open_run import open_run
+from tasks.plan_search import plan_search
 from tasks.prepare_job import prepare_job
 from tasks.promote_version import promote_version
 from tasks.record_decision import record_decision
@@ -107,7 +108,7 @@ def search_recipes(job: Job, evidence: Evidence) -> tuple[Evidence, dict[str, Fi
     Where every recipe gets a final model, or there is only one to choose from, it is fitted beside its trial.
     """
     training, split = job.spec.training, split_rows(job)
-    search = plan(training, job.spec.task)
+    search = plan_search(job, split)
     at_once = search.recipes if training.search.refit == "all" or len(search.recipes) == 1 else ()
     with choose_runner(job) as runner:
         fits = {r.key: runner.submit(fit_model, {"job": job, "split": split, "recipe": r}) for r in at_once}

@@ -24,7 +24,7 @@ from evergreen.stages.track import find_twin, prepare_job, track
 from evergreen.stages.turn import Turn, drop, take_turn
 from evergreen.store.ledger import Ledger
 from evergreen.training.handles import TrialResult
-from evergreen.training.recipes import best, plan, select
+from evergreen.training.recipes import best, select
 
 FIRST = datetime(2026, 4, 1, tzinfo=UTC)
 SECOND = datetime(2026, 5, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ def look_at_data(job: Job, settings: Settings, at: Visit) -> Evidence:
 
 def find_challenger(job: Job, evidence: Evidence, settings: Settings, at: Visit) -> Evidence:
     training, rows = job.spec.training, train.split(job)
-    search = plan(training, job.spec.task)
+    search = train.plan_search(job, rows, settings)
     folds = {encoding: train.encode(job, rows, encoding) for encoding in {r.encoding for r in search.recipes}}
     trials: list[TrialResult] = []
     survivors = search.recipes

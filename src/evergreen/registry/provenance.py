@@ -12,6 +12,7 @@ COMMIT = "evergreen.commit"
 REASON = "evergreen.reason"
 FLOW_RUN = "evergreen.flow_run"
 TRAINING_KEY = "evergreen.training_key"
+STARTED_FROM = "evergreen.started_from"
 TRAINED_UNTIL = "evergreen.trained_until"
 DRAW = "evergreen.draw"
 METRICS = "evergreen.metrics"
@@ -31,8 +32,9 @@ CANDIDATE_DIGEST = "evergreen.candidate_digest"
 class Provenance:
     """What a version can be traced back to. What is not known is empty and gets no tag.
 
-    `trained_until` is aware. `draw` names how a random split drew its holdout. `metrics` are those of the holdout; None
-    where one could not be computed. `environment` has Python, the kind of machine, and versions of libraries.
+    `started_from` is the version its training could go on from. `trained_until` is aware. `draw` names how a random
+    split drew its holdout. `metrics` are those of the holdout; None where one could not be computed. `environment` has
+    Python, the kind of machine, and versions of libraries.
     """
 
     snapshot: str = ""
@@ -42,6 +44,7 @@ class Provenance:
     reason: str = ""
     flow_run: str = ""
     training_key: str = ""
+    started_from: int | None = None
     trained_until: datetime | None = None
     draw: str = ""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Provenance:
             REASON: self.reason,
             FLOW_RUN: self.flow_run,
             TRAINING_KEY: self.training_key,
+            STARTED_FROM: "" if self.started_from is None else str(self.started_from),
             TRAINED_UNTIL: self.trained_until.isoformat() if self.trained_until else "",
             DRAW: self.draw,
             METRICS: json.dumps(dict(self.metrics)) if self.metrics else "",

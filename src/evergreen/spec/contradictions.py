@@ -83,6 +83,8 @@ def _of_drift(spec: "ModelSpec") -> Iterator[str]:
 
 
 def _of_search(spec: "ModelSpec") -> Iterator[str]:
+    if spec.training.start == "champion" and not spec.time_ordered:
+        yield "training.start: champion learns rows newer than the champion's; training.split has to be kind time"
     search, where = spec.training.search, "training.search"
     if search.address is None:
         return

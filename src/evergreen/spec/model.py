@@ -118,6 +118,9 @@ class ModelSpec(Part):
     def digest(self) -> str:
         """sha256 over everything that can change a model or its verdict."""
         values = self.model_dump(mode="json", by_alias=True, exclude=_WITHOUT_EFFECT)
+        if self.training.start == "scratch":
+            # As it was before there was a choice: such specs keep the digest that they had.
+            del values["training"]["start"]
         if self.promotion.trial is not None:
             values["promotion"]["canary"] = self.promotion.trial.model_dump(mode="json", exclude=_OF_CANARIES)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

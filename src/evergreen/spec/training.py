@@ -98,5 +98,9 @@ class TrainingSpec(Part):
     cross_validation: CrossValidation = CrossValidation()
     metric: str
     seed: int = 42
+    start: Literal["scratch", "champion"] = Field(
+        "scratch",
+        description="`champion`: candidates that can go on from the champion's own fit learn only what is new to it.",
+    )
     search: Search = Search()
     candidates: tuple[Candidate, ...] = Field(min_length=1)

@@ -115,7 +115,7 @@ def reproduce(recorded: Champion, settings: Settings, folder: Path) -> Reproduct
     spec = recorded_spec(recorded, settings, folder)
     job, files = _job(recorded, spec, settings, folder), _artifact(recorded, settings)
     rows = train.split(job)
-    fitted = _fit_again(job, rows)
+    fitted = _fit_again(job, rows, settings)
     frame = read_snapshot(job.snapshot.path, list(spec.column_types), read_positions(rows)[1])
     raw = frame[list(spec.raw_inputs)]
     now = load_model(fitted.path, fitted.digest)
@@ -156,8 +156,18 @@ def _job(recorded: Champion, spec: ModelSpec, settings: Settings, folder: Path) 
 
     with _needing(recorded, "the data that trained it"):
         snapshot = _snapshot(recorded.tags[tag.SNAPSHOT], spec, settings)
-    run = Run(Request(spec.model, snapshot.as_of, Reason.MANUAL, dry_run=True), spec, None, Origin("reproduce"))
+    request = Request(spec.model, snapshot.as_of, Reason.MANUAL, dry_run=True)
+    run = Run(request, spec, _start(recorded, settings), Origin("reproduce"))
     return Job(run, snapshot, recorded.tags[tag.TRAINING_KEY], str(folder), code_digest(spec))
+
+
+def _start(recorded: Champion, settings: Settings) -> Champion | None:
+    """The champion that a version could go on from; None where there was none, or its training began anew."""
+    number = recorded.tags.get(tag.STARTED_FROM)
+    if number is None:
+        return None
+    with _needing(recorded, f"version {number}, which it could go on from"):
+        return Registry(tracking_of(settings)).version(recorded.model, int(number))
 
 
 def _snapshot(digest: str, spec: ModelSpec, settings: Settings) -> Snapshot:
@@ -175,11 +185,11 @@ def _snapshot(digest: str, spec: ModelSpec, settings: Settings) -> Snapshot:
         return Snapshot(path, digest, len(target), len(target) - target.null_count, datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def _fit_again(job: Job, rows: RowSplit) -> FittedModel:
-    from evergreen.training.recipes import best, plan, select
+def _fit_again(job: Job, rows: RowSplit, settings: Settings) -> FittedModel:
+    from evergreen.training.recipes import best, select
 
     training = job.spec.training
-    search = plan(training, job.spec.task)
+    search = train.plan_search(job, rows, settings)
     folds = {e: train.encode(job, rows, e) for e in {recipe.encoding for recipe in search.recipes}}
     survivors = search.recipes
     for rung in search.rungs:
@@ -215,7 +225,8 @@ def _notes(recorded: Champion, job: Job, files: Files) -> Iterator[str]:
         yield "the recorded spec reads differently by this code"
     if job.code != recorded.tags[tag.CODE]:
         yield "the code is not the one that trained this version"
-    key = training_key(job.snapshot.digest, job.spec, recorded.tags[tag.CODE], environment_digest())
+    start = job.run.champion.digest if job.run.champion else ""
+    key = training_key(job.snapshot.digest, job.spec, recorded.tags[tag.CODE], environment_digest(), start)
     # The key is made of the spec as well: where that reads differently the key says nothing about the rest.
     yield from say_surroundings(recorded.tags, files, moved=same_spec and key != recorded.tags[tag.TRAINING_KEY])
     then = _recorded_metrics(recorded)

@@ -18,6 +18,7 @@ from evergreen.registry.tracking import Tracking
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, Run
+from evergreen.stages.start import started_from
 from evergreen.stages.twin import find_loss, known_answer
 from evergreen.store.ledger import Ledger
 from evergreen.store.lock import attempt, exclusive
@@ -31,8 +32,8 @@ def prepare_job(run: Run, snapshot: Snapshot, settings: Settings) -> Job:
     """The job of a run: its training key and its scratch space."""
     from evergreen.training.key import code_digest, environment_digest, training_key
 
-    code = code_digest(run.spec)
-    key = training_key(snapshot.digest, run.spec, code, environment_digest())
+    code, start = code_digest(run.spec), started_from(run.spec, run.champion)
+    key = training_key(snapshot.digest, run.spec, code, environment_digest(), start.digest if start else "")
     folder = settings.work / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     # Asked for now: it is not pruned for its age.
@@ -97,6 +98,7 @@ def provenance(job: Job, metrics: dict[str, float | None] | None = None) -> Prov
         reason=job.run.request.reason.value,
         flow_run=job.run.origin.flow_run or "",
         training_key=job.key,
+        started_from=start.version if (start := started_from(job.spec, job.run.champion)) else None,
         metrics=metrics or {},
         environment=environment(),
     )

@@ -1,15 +1,21 @@
 """From a snapshot to a fitted model: split, folds, trials, fit. Every product is found again by its name."""
 
 import logging
+from dataclasses import replace
 
+from evergreen.errors import DataError
 from evergreen.registry.model import log_model
 from evergreen.registry.trials import log_trials
 from evergreen.settings import Settings
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Evidence, Job, reached
-from evergreen.training.encode import encode_folds
+from evergreen.stages.start import forget_start, keep_start, read_start
+from evergreen.training.continued import why_not
+from evergreen.training.encode import encode_folds, plan_folds
 from evergreen.training.fit import fit, load_model
 from evergreen.training.handles import Encoding, FittedModel, Folds, Recipe, RowSplit, TrialResult
+from evergreen.training.recipes import plan
+from evergreen.training.search import Plan
 from evergreen.training.split import read_positions, split_rows
 from evergreen.training.table import TrainingTable
 from evergreen.training.trial import cross_validate
@@ -18,6 +24,42 @@ log = logging.getLogger("evergreen.train")
 
 # Enough rows for a signature, and for requests that a registered model must answer.
 _EXAMPLE_ROWS = 1000
+_NAMED = 5
+
+
+def plan_search(job: Job, rows: RowSplit, settings: Settings) -> Plan:
+    """The recipes that are tried, and in which rounds.
+
+    With `training.start: champion` those that can go on from the champion do; of the others the log says why not.
+    """
+    search = plan(job.spec.training, job.spec.task)
+    start = keep_start(job, settings)
+    if start is None:
+        return search
+    table = TrainingTable.of(job.spec, job.snapshot, rows, start)
+    reasons = {recipe.key: why_not(recipe, table, job.spec.training.seed) for recipe in search.recipes}
+    if not all(reasons.values()) and (why := _why_no_folds(job, table)):
+        reasons = dict.fromkeys(reasons, why)
+    for why in dict.fromkeys(reasons.values()):
+        names = [recipe.label for recipe in search.recipes if reasons[recipe.key] == why]
+        said = (
+            f"from scratch, as {why}" if why else f"on from version {start.version}, with what is newer than its rows"
+        )
+        log.info("start       %s: %s", ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else ""), said)
+    if all(reasons.values()):
+        forget_start(job)
+        return search
+    recipes = (replace(r, encoding="champion") if not reasons[r.key] else r for r in search.recipes)
+    return replace(search, recipes=tuple(recipes))
+
+
+def _why_no_folds(job: Job, table: TrainingTable) -> str:
+    """Why recipes cannot be held against each other on rows that are new to the champion; empty where they can."""
+    try:
+        plan_folds(table, job.spec.training)
+    except DataError as error:
+        return f"rows that are new to the champion are too few ({str(error).partition(';')[0]})"
+    return ""
 
 
 def split(job: Job) -> RowSplit:
@@ -80,4 +122,4 @@ def requirements() -> list[str]:
 
 
 def _table(job: Job, rows: RowSplit) -> TrainingTable:
-    return TrainingTable.of(job.spec, job.snapshot, rows)
+    return TrainingTable.of(job.spec, job.snapshot, rows, read_start(job))

@@ -14,7 +14,8 @@ from sklearn.pipeline import Pipeline
 from evergreen.errors import IntegrityError
 from evergreen.files import digest_of, read_json, write_json, write_whole
 from evergreen.spec.training import TimeSplit, TrainingSpec
-from evergreen.training.folds import shuffled_folds, time_folds
+from evergreen.training.continued import fitted_preprocessing
+from evergreen.training.folds import newer_folds, shuffled_folds, time_folds
 from evergreen.training.handles import Encoding, Folds
 from evergreen.training.rowkeys import named_keys
 from evergreen.training.split import Sides, gap_of
@@ -55,7 +56,9 @@ def plan_folds(table: TrainingTable, training: TrainingSpec) -> FoldPlan:
     group_column = table.data.group_column
     groups = None if group_column is None else named_keys(table.path, group_column)[rows]
     if isinstance(training.split, TimeSplit):
-        sides = time_folds(table.read_times(rows), folds, gap_of(training.split, table.data), groups)
+        times, gap = table.read_times(rows), gap_of(training.split, table.data)
+        new = table.new_rows(rows)
+        sides = newer_folds(times, new, folds, gap, groups) if table.start else time_folds(times, folds, gap, groups)
     else:
         sides = shuffled_folds(len(rows), folds, training.seed, y if classes else None, groups)
     return FoldPlan(tuple(sides), y, classes)
@@ -71,7 +74,7 @@ def encode_folds(table: TrainingTable, training: TrainingSpec, encoding: Encodin
     if missing:
         plan, frame = plan_folds(table, training), table.read_inputs(table.train_positions())
         for index in missing:
-            _encode(table.preprocessing(encoding), frame, plan, index, place)
+            _encode(table, encoding, frame, plan, index, place)
     return join_folds(table, training, encoding, folder)
 
 
@@ -80,7 +83,7 @@ def encode_fold(table: TrainingTable, training: TrainingSpec, encoding: Encoding
     place = _place(table, training, encoding, folder)
     if _described(place, index) is None:
         plan, frame = plan_folds(table, training), table.read_inputs(table.train_positions())
-        _encode(table.preprocessing(encoding), frame, plan, index, place)
+        _encode(table, encoding, frame, plan, index, place)
 
 
 def join_folds(table: TrainingTable, training: TrainingSpec, encoding: Encoding, folder: Path) -> Folds:
@@ -92,7 +95,8 @@ def join_folds(table: TrainingTable, training: TrainingSpec, encoding: Encoding,
     described = [fold for fold in folds if fold is not None]
     digest = _digest(table, training, encoding)
     write_json(place / _INDEX, {"digest": digest, "task": table.task, "classes": described[0]["classes"]})
-    return Folds(str(place), encoding, len(described), max(fold["columns"] for fold in described))
+    start = table.start if encoding == "champion" else None
+    return Folds(str(place), encoding, len(described), max(fold["columns"] for fold in described), start)
 
 
 def read_index(folds: Folds) -> dict[str, Any]:
@@ -122,10 +126,20 @@ def transform_blocks(preprocessing: Pipeline, frame: pd.DataFrame, rows: npt.NDA
         yield preprocessing.transform(frame.iloc[rows[start : start + _BLOCK]])
 
 
-def _encode(preprocessing: Pipeline, frame: pd.DataFrame, plan: FoldPlan, index: int, place: Path) -> None:
-    """Fit on the fold's training part alone, write both parts, and its description last: it says that all is there."""
+def _encode(
+    table: TrainingTable, encoding: Encoding, frame: pd.DataFrame, plan: FoldPlan, index: int, place: Path
+) -> None:
+    """Fit on the fold's training part alone, write both parts, and its description last: it says that all is there.
+
+    The champion's preprocessing stays as it is, and only what is new to it is learned.
+    """
     train, validation = plan.sides[index]
-    preprocessing.fit(frame.iloc[train], plan.y[train])
+    if encoding == "champion":
+        preprocessing = fitted_preprocessing(table.start)
+        train = train[table.new_rows(table.train_positions()[train])]
+    else:
+        preprocessing = table.preprocessing(encoding)
+        preprocessing.fit(frame.iloc[train], plan.y[train])
     for name, rows in (("train", train), ("validation", validation)):
         _write_matrix(_file(place, index, f"x-{name}"), transform_blocks(preprocessing, frame, rows), len(rows))
         _write_array(_file(place, index, f"y-{name}"), plan.y[rows])

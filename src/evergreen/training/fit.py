@@ -11,8 +11,9 @@ from evergreen.errors import IntegrityError, UnavailableError
 from evergreen.features.pipeline import with_estimator
 from evergreen.files import digest_of, file_digest, open_digest, read_json, write_json, write_whole
 from evergreen.training.confined import confined
+from evergreen.training.continued import continued, fitted_preprocessing, named
 from evergreen.training.encode import transform_blocks
-from evergreen.training.handles import Encoding, FittedModel, Recipe
+from evergreen.training.handles import FittedModel, Recipe
 from evergreen.training.outcome import Array, fit_estimator, recipe_digest
 from evergreen.training.table import TrainingTable
 
@@ -67,25 +68,36 @@ def load_model(path: str | Path, digest: str) -> Pipeline:
 
 
 def _fit(recipe: Recipe, table: TrainingTable, seed: int) -> tuple[Pipeline, int, tuple[str, ...]]:
+    if recipe.encoding == "champion":
+        return _continue(recipe, table, seed)
     positions = table.train_positions()
     y, classes = table.read_target(positions)
-    encoding: Encoding = recipe.encoding
-    preprocessing, X = _encoded(table.preprocessing(encoding), table.read_inputs(positions), y)
+    frame, preprocessing = table.read_inputs(positions), table.preprocessing(recipe.encoding)
+    X = _encoded(preprocessing.fit(frame, y), frame)
     mask = tuple(preprocessing["encode"].categorical_mask_.tolist())
-    named = np.asarray(classes)[y] if classes else y
-    estimator = fit_estimator(recipe, table.task, seed, mask, X, named)
+    estimator = fit_estimator(recipe, table.task, seed, mask, X, named(y, classes))
     return with_estimator(preprocessing, estimator), len(y), classes
 
 
-def _encoded(preprocessing: Pipeline, frame: Any, y: Array) -> tuple[Pipeline, Array]:
-    """Fitted preprocessing and the matrix of all rows, filled a block at a time."""
-    preprocessing.fit(frame, y)
+def _continue(recipe: Recipe, table: TrainingTable, seed: int) -> tuple[Pipeline, int, tuple[str, ...]]:
+    """The champion's pipeline, with its preprocessing as it is, gone on with over the rows that are new to it."""
+    positions = table.train_positions()
+    y, classes = table.read_target(positions)
+    new = table.new_rows(positions)
+    preprocessing = fitted_preprocessing(table.start)
+    X = _encoded(preprocessing, table.read_inputs(positions[new]))
+    estimator = continued(recipe, table.start, seed, X, named(y[new], classes))
+    return with_estimator(preprocessing, estimator), len(X), classes
+
+
+def _encoded(preprocessing: Pipeline, frame: Any) -> Array:
+    """The matrix of all rows, filled a block at a time."""
     X = np.empty((len(frame), len(preprocessing["encode"].categorical_mask_)), dtype=np.float32)
     start = 0
     for block in transform_blocks(preprocessing, frame, np.arange(len(frame))):
         X[start : start + len(block)] = block
         start += len(block)
-    return preprocessing, X
+    return X
 
 
 def _model(recipe: Recipe, path: Path, stored: dict[str, Any], reused: bool) -> FittedModel:

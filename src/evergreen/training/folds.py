@@ -38,6 +38,28 @@ def time_folds(
     return [_before(ordered, order, block, gap, groups) for block in pairwise(edges)]
 
 
+def newer_folds(
+    times: npt.NDArray[np.datetime64],
+    new: npt.NDArray[np.bool_],
+    folds: int,
+    gap: timedelta | None = None,
+    groups: npt.NDArray[Any] | None = None,
+) -> list[Sides]:
+    """Expanding folds that validate on new rows alone, and train on all rows before.
+
+    A model that goes on from the champion has learned from the rows that are not new: of them it may not be judged.
+    """
+    fresh, old = np.flatnonzero(new), np.flatnonzero(~new)
+    sides = time_folds(times[fresh], folds, gap, None if groups is None else groups[fresh])
+    whole = []
+    for train, validation in sides:
+        judged = fresh[validation]
+        until = times[judged].min() - np.timedelta64(gap or timedelta(0))
+        before = old[times[old] <= until]
+        whole.append((np.sort(np.concatenate([without_groups(before, judged, groups), fresh[train]])), judged))
+    return whole
+
+
 def shuffled_folds(
     rows: int,
     folds: int,

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Encoding = Literal["scaled", "imputed", "native"]
+Encoding = Literal["scaled", "imputed", "native", "champion"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One estimator with all its parameters: what a trial tries.
 
-    `encoding` says which preprocessing it reads: `scaled`, `imputed` or `native` (see evergreen.features). `varied`
-    are the parameters that tell recipes of one candidate apart.
+    `encoding` says which preprocessing it reads: `scaled`, `imputed` or `native` (see evergreen.features), or that of
+    the `champion`, whose fit it continues. `varied` are the parameters that tell recipes of one candidate apart.
     """
 
     candidate: int
@@ -26,7 +26,12 @@ class Recipe:
     def label(self) -> str:
         """Short and readable, with what varies: `logistic_regression C=0.1 solver=lbfgs`."""
         values = " ".join(f"{name}={self.params[name]}" for name in self.varied)
-        return f"{self.kind} {values}".strip()
+        return f"{self.kind} {values}".strip() + (" (continued)" if self.continues else "")
+
+    @property
+    def continues(self) -> bool:
+        """True where it goes on from the champion's fit."""
+        return self.encoding == "champion"
 
     @property
     def described(self) -> str:
@@ -37,6 +42,21 @@ class Recipe:
     def key(self) -> str:
         """Unique among the recipes of a search."""
         return f"{self.candidate} {self.label}"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The champion that recipes go on from: its pipeline, saved at `path`, whose sha256 is `digest`.
+
+    `artifact` is the digest of the registered one. `newer_than` is the time of its newest training row, in naive UTC as
+    times in tables are: later rows are new to it.
+    """
+
+    version: int
+    artifact: str
+    path: str
+    digest: str
+    newer_than: datetime
 
 
 @dataclass(frozen=True)
@@ -58,12 +78,16 @@ class RowSplit:
 
 @dataclass(frozen=True)
 class Folds:
-    """Encoded folds of one encoding: a folder with float32 matrices, ready to be mapped into memory."""
+    """Encoded folds of one encoding: a folder with float32 matrices, ready to be mapped into memory.
+
+    `start` is the champion that recipes of this encoding go on from, None where they begin anew.
+    """
 
     path: str
     encoding: Encoding
     folds: int
     columns: int
+    start: Start | None = None
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,14 @@ _TRAINS_NOTHING = (
 )
 
 
-def training_key(snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str) -> str:
-    """sha256 over all that a model is made from: data, the spec as far as it trains, code and environment."""
-    return digest_of([snapshot_digest, training_digest(spec), code_digest, environment_digest])
+def training_key(
+    snapshot_digest: str, spec: ModelSpec, code_digest: str, environment_digest: str, start_digest: str = ""
+) -> str:
+    """sha256 over all that a model is made from: data, the spec as far as it trains, code and environment; and the
+    artifact of the champion that it goes on from, where it does.
+    """
+    parts = [snapshot_digest, training_digest(spec), code_digest, environment_digest]
+    return digest_of([*parts, start_digest] if start_digest else parts)
 
 
 def training_digest(spec: ModelSpec) -> str:
@@ -58,6 +63,9 @@ def training_digest(spec: ModelSpec) -> str:
     split = spec.training.split
     is_gap = isinstance(split, TimeSplit) and split.gap is None
     unused = _NOT_OF_DATA - {"label_delay"} if is_gap else _NOT_OF_DATA
+    without_effect: dict[str, Any] = {"search": {"runner", "workers", "address"}}
+    if spec.training.start == "scratch":
+        without_effect["start"] = True
     return digest_of(
         {
             "task": spec.task,
@@ -66,7 +74,7 @@ def training_digest(spec: ModelSpec) -> str:
             # They travel in the pipeline, to read raw rows with.
             "texts": asdict(text_rules(spec.data.source)),
             "features": spec.features.model_dump(mode="json"),
-            "training": spec.training.model_dump(mode="json", exclude={"search": {"runner", "workers", "address"}}),
+            "training": spec.training.model_dump(mode="json", exclude=without_effect),
         }
     )
 

@@ -13,6 +13,7 @@ from evergreen.data.parse import text_rules
 from evergreen.data.snapshot import Snapshot
 from evergreen.errors import DataError
 from evergreen.features.derive import derivation
+from evergreen.features.encode import Encoding as FitEncoding
 from evergreen.features.pipeline import build_preprocessing
 from evergreen.files import digest_of
 from evergreen.spec import ModelSpec
@@ -20,7 +21,7 @@ from evergreen.spec.columns import ColumnType
 from evergreen.spec.data import DataSpec
 from evergreen.spec.features import FeatureSpec
 from evergreen.training.estimators import Task
-from evergreen.training.handles import Encoding, RowSplit
+from evergreen.training.handles import RowSplit, Start
 from evergreen.training.split import read_positions
 
 FloatArray = npt.NDArray[np.float64]
@@ -37,11 +38,12 @@ class TrainingTable:
     data: DataSpec
     features: FeatureSpec
     types: Mapping[str, ColumnType]
+    start: Start | None = None
 
     @classmethod
-    def of(cls, spec: ModelSpec, snapshot: Snapshot, split: RowSplit) -> "TrainingTable":
-        """The table of a spec."""
-        return cls(snapshot.path, snapshot.digest, split, spec.task, spec.data, spec.features, spec.column_types)
+    def of(cls, spec: ModelSpec, snapshot: Snapshot, split: RowSplit, start: Start | None = None) -> "TrainingTable":
+        """The table of a spec; with `start` some of its recipes go on from there."""
+        return cls(snapshot.path, snapshot.digest, split, spec.task, spec.data, spec.features, spec.column_types, start)
 
     def inputs_digest(self) -> str:
         """sha256 over what preprocessing and an estimator learn from: rows, columns, types and features."""
@@ -50,9 +52,10 @@ class TrainingTable:
         features = self.features.model_dump(mode="json")
         # The fitted pipeline reads raw rows by them, so that one of other rules is another model.
         texts = asdict(text_rules(self.data.source))
-        return digest_of([self.digest, rows, columns, features, dict(self.types), self.task, texts])
+        parts = [self.digest, rows, columns, features, dict(self.types), self.task, texts]
+        return digest_of(parts if self.start is None else [*parts, self.start.artifact, str(self.start.newer_than)])
 
-    def preprocessing(self, encoding: Encoding) -> Pipeline:
+    def preprocessing(self, encoding: FitEncoding) -> Pipeline:
         """The unfitted preprocessing of this table in an encoding."""
         return build_preprocessing(
             self.features, self.types, encoding, self.data.time_column, text_rules(self.data.source)
@@ -67,6 +70,12 @@ class TrainingTable:
         from evergreen.data.frame import read_snapshot
 
         return read_snapshot(self.path, list(derivation(self.features, self.data.time_column).raw), rows)
+
+    def new_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of some rows are newer than all that the champion learned from; all of them without a start."""
+        if self.start is None:
+            return np.ones(len(rows), bool)
+        return self.read_times(rows) > np.datetime64(self.start.newer_than, "us")
 
     def read_times(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
         """The time of some rows; raises DataError without a time column."""

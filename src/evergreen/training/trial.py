@@ -9,8 +9,9 @@ import numpy as np
 
 from evergreen.files import digest_of, read_json, write_json
 from evergreen.training.confined import confined
+from evergreen.training.continued import Positions, continued, named
 from evergreen.training.encode import Fold, read_fold, read_index
-from evergreen.training.handles import Folds, Recipe, TrialResult
+from evergreen.training.handles import Folds, Recipe, Start, TrialResult
 from evergreen.training.outcome import Array, fit_estimator, measure, readable, recipe_digest
 
 
@@ -33,17 +34,30 @@ def cross_validate(
     with confined() as notes:
         for position in range(folds.folds):
             fold = _shortened(read_fold(folds, position), share, seed)
-            scores.append(_score(recipe, fold, (index["task"], tuple(index["classes"])), metric, seed))
+            scores.append(_score(recipe, fold, (index["task"], tuple(index["classes"])), metric, seed, folds.start))
             rows = max(rows, len(fold.y_train))
     stored = {"scores": scores, "seconds": perf_counter() - started, "rows": rows, "notes": list(notes)}
     write_json(place, stored)
     return _result(recipe, metric, stored, reused=False)
 
 
-def _score(recipe: Recipe, fold: Fold, target: tuple[str, tuple[str, ...]], metric: str, seed: int) -> float:
+def _score(
+    recipe: Recipe,
+    fold: Fold,
+    target: tuple[str, tuple[str, ...]],
+    metric: str,
+    seed: int,
+    start: Start | None,
+) -> float:
     task, classes = target
-    if classes and len(np.unique(fold.y_train)) < 2:
+    known = len(np.unique(fold.y_train))
+    if classes and known < (len(classes) if recipe.continues else 2):
         return math.nan
+    if recipe.continues:
+        going = continued(recipe, start, seed, fold.train, named(fold.y_train, classes))
+        return measure(
+            Positions(going, classes) if classes else going, metric, fold.validation, fold.y_validation, classes
+        )
     estimator = fit_estimator(recipe, task, seed, fold.categorical_mask, fold.train, fold.y_train)
     return measure(estimator, metric, readable(recipe, fold.validation), fold.y_validation, classes)
 
