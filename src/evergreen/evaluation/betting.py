@@ -21,21 +21,24 @@ _PRECISION = 1e-3
 class Stretch:
     """The newest values from position `start` on, which say the most.
 
-    `lower` is what their mean is at least, `alpha` its part of the error. `evidence` is the factor by which a bet
-    against the bound has grown, times that part: 1 over the whole error, or more, refutes the bound.
+    `evidence` is the factor by which a bet against the bound has grown, and `alpha` the stretch's part of the error.
     """
 
     start: int
-    lower: float
     alpha: float
     evidence: float
+
+    @property
+    def refutes(self) -> bool:
+        """True where their mean is over the bound for certain: then `lower_end` at `alpha` is over it, too."""
+        return self.evidence >= 1 / self.alpha
 
 
 def strongest_stretch(values: FloatArray, bound: float, alpha: float, step: int) -> Stretch:
     """The stretch that speaks most against a mean of at most `bound`: from the first value, or a later start, to now.
 
     Values are not negative and stand in the order in which they came; a later start is every `step` values. Where each
-    has a mean of at most `bound` given those before it, `lower` exceeds the bound at any look, of any stretch, with
+    has a mean of at most `bound` given those before it, the bound is refuted at any look, by any stretch, with
     probability `alpha` at most: half of that is for the first start, and 1 / (2 j (j + 1)) of it for the j-th after it.
 
     The bets are those of Waudby-Smith and Ramdas (Estimating means of bounded random variables by betting, 2024, JRSS-B
@@ -45,15 +48,15 @@ def strongest_stretch(values: FloatArray, bound: float, alpha: float, step: int)
 
     >>> quiet, worse = np.tile([0.0, 0.2], 500), np.tile([0.1, 0.3], 250)
     >>> found = strongest_stretch(np.append(quiet, worse), bound=0.11, alpha=0.05, step=200)
-    >>> found.start, found.lower > 0.11, strongest_stretch(quiet, bound=0.11, alpha=0.05, step=200).lower < 0.1
-    (1000, True, True)
+    >>> found.start, found.refutes, strongest_stretch(quiet, bound=0.11, alpha=0.05, step=200).refutes
+    (1000, True, False)
     """
     starts = np.arange(0, max(len(values), 1), step)
     weights = _weights(len(starts))
     logs = _log_wealth(values, starts, bound) + np.log(weights)
     best = int(np.argmax(logs))
-    share = alpha * float(weights[best])
-    return Stretch(int(starts[best]), lower_end(values[starts[best] :], share), share, math.exp(min(logs[best], 700.0)))
+    evidence = math.exp(min(logs[best] - math.log(weights[best]), 700.0))
+    return Stretch(int(starts[best]), alpha * float(weights[best]), evidence)
 
 
 def lower_end(values: FloatArray, alpha: float) -> float:

@@ -20,8 +20,9 @@ _CERTAIN = 4.0
 _WORTH = 0.05
 # Less is left of a gap once expectations know the new shares: they are what made it.
 _LEFT = 0.35
-_MAIN = 0.5
-_RISEN = 0.05
+_RISEN = 0.1
+# In nats: labels that are so much likelier under other shares are not so by chance.
+_EVIDENCE = 4.0
 
 _WHAT = {
     "accuracy": "the share of wrong answers",
@@ -52,13 +53,13 @@ def tell(window: Window) -> Shift:
     holdout = float(_details(window, SignalKind.REALISED)["holdout"])
     expected_more = told["expected"] - holdout
     sure = gap > max(_CERTAIN * told["gap_error"], _WORTH * holdout)
-    labels_moved = abs(told.get("labels", {}).get("z", 0.0)) > _CERTAIN
-    if labels_moved and after is not None and (not sure or abs(after) < _LEFT * gap) and _turned(told):
+    others = told.get("labels", {}).get("evidence", 0.0) > _EVIDENCE
+    if others and (not sure or abs(after or 0.0) < _LEFT * gap):
         return Shift.PRIOR
+    moved = window.raised(SignalKind.INPUT_DRIFT) or expected_more > _RISEN * holdout
     if sure:
-        return Shift.BOTH if expected_more > max(_MAIN * gap, _RISEN * holdout) else Shift.CONCEPT
-    moved = window.raised(SignalKind.ESTIMATE) or window.raised(SignalKind.INPUT_DRIFT)
-    return Shift.DATA if moved else Shift.NONE
+        return Shift.BOTH if moved else Shift.CONCEPT
+    return Shift.DATA if moved or window.raised(SignalKind.ESTIMATE) else Shift.NONE
 
 
 def explain(window: Window, earlier: Sequence[Window] = ()) -> str:
@@ -116,11 +117,10 @@ def _data(window: Window) -> str:
 
 def _concept(window: Window) -> str:
     told = _expectation(window)
-    rows = "others, too" if window.raised(SignalKind.INPUT_DRIFT) else "much as before"
     return (
-        f"The rule behind the data changed: rows like those that the model was tested on have other outcomes now. It "
-        f"should have come to {told['expected']:.3g} on these rows and came to {told['loss']:.3g}; the rows are {rows}. "
-        "Only newer labels can teach it."
+        "The rule behind the data changed: the rows are much as before, and rows like those that the model was tested "
+        f"on have other outcomes now. On these rows the loss should be {told['expected']:.3g}, and is "
+        f"{told['loss']:.3g}. Only newer labels can teach it."
     )
 
 
@@ -136,8 +136,9 @@ def _prior(window: Window) -> str:
 def _both(window: Window) -> str:
     told = _expectation(window)
     return (
-        f"Rows and outcomes changed together: on such rows the model was expected to come to {told['expected']:.3g}, "
-        f"and came to {told['loss']:.3g}. Training on newer rows is the way back."
+        "The rows changed, and that does not explain the loss: on such rows it should be "
+        f"{told['expected']:.3g}, and is {told['loss']:.3g}. Either the rule behind the data changed as well, or many "
+        "rows are of a kind that the model was hardly tested on. Newer labels teach both."
     )
 
 
@@ -164,12 +165,6 @@ def _since(window: Window, earlier: Sequence[Window]) -> str:
         if calm:
             return f"The {what} has been raised for {calm + 1} windows, since {same[-calm].since:%Y-%m-%d %H:%M} UTC."
     return ""
-
-
-def _turned(told: Mapping[str, Any]) -> bool:
-    """True where a share of the labels itself moved, and not only what was expected of it."""
-    moved = told["labels"]
-    return abs(moved["came"] - moved["held"]) > abs(moved["expected"] - moved["held"])
 
 
 def _expectation(window: Window) -> Mapping[str, Any]:

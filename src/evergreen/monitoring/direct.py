@@ -57,5 +57,7 @@ def fit_trees(rows: FloatArray, losses: FloatArray, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
+    # A column without a single value cannot be cut into bins.
+    known = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
     with threadpool_limits(1):
-        return HistGradientBoostingRegressor(random_state=seed, **_SETTINGS).fit(rows, losses)
+        return HistGradientBoostingRegressor(random_state=seed, **_SETTINGS).fit(known, losses)

@@ -32,8 +32,9 @@ class Expectation:
         """What came true of some rows beside what was expected, as JSON values.
 
         `gap` is what the mean loss exceeds its expectation by and `gap_error` its standard error. Of classes `labels`
-        says of the one that moved most how often it was expected and how often it came true, with the `z` of that, and
-        `after_labels` is the gap that is left once expectations know how often each class comes now.
+        says of the one that moved most how often it came true, and on the holdout (`held`); `evidence` is the logarithm
+        of how much likelier all labels are if each class looks as before and only comes more or less often (prior
+        shift) than if each row has the chances that it had. `after_labels` is the gap that is left in the former case.
         """
         told = np.isfinite(self.losses[rows])
         losses, rows = losses[told], rows[told]
@@ -54,16 +55,22 @@ class Expectation:
             return {}
         chances = self.chances[rows]
         came = np.bincount(true, minlength=len(self.classes)) / len(true)
-        expected = chances.mean(axis=0)
-        error = np.sqrt((chances * (1 - chances)).sum(axis=0) / len(rows) ** 2)
-        z = (came - expected) / np.maximum(error, _LEAST_SHARE)
-        # Of two classes the one that came more often: both moved alike.
-        most = int(np.argmax(z if len(self.classes) == 2 else np.abs(z)))
-        moved = {"label": self.classes[most], "expected": float(expected[most]), "came": float(came[most])}
-        held = self.shares.get(self.classes[most], 0.0)
-        known = reweigh(chances, [self.shares.get(name, 0.0) for name in self.classes], came)
+        shares = np.array([self.shares.get(name, 0.0) for name in self.classes])
+        most = int(np.argmax(np.abs(came - shares)))
+        if len(self.classes) == 2:
+            # Both moved alike: the one that comes more often now.
+            most = int(np.argmax(came - shares))
+        moved = {"label": self.classes[most], "came": float(came[most])}
+        held = float(shares[most])
+        known = reweigh(chances, shares, came)
         after = loss - float((known * self.costs[rows]).sum(axis=1).mean()) - self.shift
-        return {"labels": {**moved, "held": held, "z": float(z[most])}, "after_labels": after}
+        evidence = float(np.log(_of(true, known) / _of(true, chances)).sum())
+        return {"labels": {**moved, "held": held, "evidence": evidence}, "after_labels": after}
+
+
+def _of(true: IntArray, chances: FloatArray) -> FloatArray:
+    # What a curve calls impossible may happen.
+    return np.clip(chances[np.arange(len(true)), true], 1e-3, 1.0)
 
 
 def reweigh(chances: FloatArray, shares: Any, now: Any) -> FloatArray:

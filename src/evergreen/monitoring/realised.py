@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A start every few labels would spend the error on stretches that say nothing.
 _LEAST_STEP = 50
 # So many steps of the newest labels are explained where nothing is raised.
-_RECENT_STEPS = 5
+_RECENT_STEPS = 10
 _FEW = 0.5
 
 
@@ -76,7 +76,7 @@ def realised_loss(
         return Signal(SignalKind.REALISED, Outcome.UNKNOWN, why, bound=bound, details=facts)
     step = max(rules.min_labels, _LEAST_STEP)
     found = strongest_stretch(known.losses, bound, alpha, step)
-    explained = found.start if found.lower > bound else max(0, count - _RECENT_STEPS * step)
+    explained = found.start if found.refutes else max(0, count - _RECENT_STEPS * step)
     newest = _newest(known, labelling.looked_at, step)
     facts |= {"newest": _mean(known, newest, labelling.expectation), **_told(known, explained, labelling.expectation)}
     return _judge(known, found, bound, alpha, facts)
@@ -95,7 +95,7 @@ def bound_of(holdout: Loss, margin: float, alpha: float, metric: str) -> float:
 
 
 def _judge(known: _Known, found: Stretch, bound: float, alpha: float, facts: dict[str, Any]) -> Signal:
-    raised = found.lower > bound
+    raised = found.refutes
     start, share = (found.start, found.alpha) if raised else (0, alpha / 2)
     part, since = known.losses[start:], _moment(known.matured[start])
     mean, upper = float(part.mean()), mean_interval(_losses(part), share, len(part)).upper
@@ -110,7 +110,8 @@ def _judge(known: _Known, found: Stretch, bound: float, alpha: float, facts: dic
         why=f"{why}; {share_labelled:.0%} of the answers have one, which may be unlike the others" if few else why,
         value=mean,
         bound=bound,
-        lower=found.lower if raised or not found.start else lower_end(part, share),
+        # It is found by halving, and what is refuted is below it.
+        lower=max(lower_end(part, share), bound) if raised else lower_end(part, share),
         upper=upper if math.isfinite(upper) else None,
         details={**facts, "since": since.isoformat()},
     )

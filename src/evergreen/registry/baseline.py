@@ -23,7 +23,7 @@ def log_baseline(tracking: Tracking, run_id: str, table: Path, facts: Path) -> N
 def fetch_baseline(tracking: Tracking, champion: Champion, cache: Path) -> tuple[Baseline | None, str]:
     """The baseline of a version, or None and the reason why it has none; files are downloaded once into `cache`.
 
-    Raises IntegrityError where a file is gone, or is not the one that was kept.
+    Raises IntegrityError where a file is not the one that was kept, another EvergreenError where it is gone.
     """
     # A version that somebody registered by hand need not come from a run.
     tags = tracking.tags(champion.run_id) if champion.run_id else {}
