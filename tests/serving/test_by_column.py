@@ -14,7 +14,7 @@ from evergreen.serving.by_column import ByColumn, by_column
 from evergreen.serving.capture import Capture
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.encode import compile_encoder
-from evergreen.serving.handles import Answers
+from evergreen.serving.handles import Answers, Column
 from evergreen.serving.kept import Kept, Rules
 from evergreen.serving.read_columns import NotSo
 from evergreen.serving.reader import MANY, Rows, build_reader
@@ -82,8 +82,9 @@ def test_what_is_read_of_many_rows_is_what_is_read_of_each(records, id_column):
         except (msgspec.ValidationError, OverflowError):
             continue
     if structs:
+        values = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
         one_by_one = outcome(lambda all_of_them: list(zip(*map(reader.finish, all_of_them), strict=True)), structs)
-        together = outcome(lambda all_of_them: columns_and_names(reader.finish_columns(all_of_them)), structs)
+        together = outcome(lambda columns: columns_and_names(reader.finish_columns(columns)), values)
         assert together == one_by_one
 
 
@@ -101,6 +102,54 @@ def test_many_rows_are_kept_by_column_however_they_are_read(more):
         assert repr(found.rows[0]) == repr(reader.read_records(records[:1]).rows[0])
     few = decode_records(reader, msgspec.json.encode({"rows": records[-MANY:]}))
     assert isinstance(few.rows, list)
+
+
+@pytest.mark.parametrize("count", [1, MANY + 1])
+@pytest.mark.parametrize("more", [{}, {"größe": 3.0}, {"id": 7}], ids=["compiled", "exact", "named"])
+def test_an_array_a_column_is_the_same_rows(count, more):
+    reader = build_reader(RULED, "id")
+    records = [PLAIN] * (count - 1) + [{**PLAIN, **({"id": None} if "id" in more else {}), **more}]
+    lists = {name: [record.get(name) for record in records] for name in records[-1]}
+    found = decode_records(reader, msgspec.json.encode({"columns": lists}))
+    wanted = decode_records(reader, msgspec.json.encode({"rows": records}))
+    assert (repr(list(found.rows)), found.ids, found.single) == (repr(list(wanted.rows)), wanted.ids, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "field", "row"),
+    [
+        ({"flag": []}, "type", "columns", None),
+        ({"flag": True}, "type", "columns", None),
+        ({"flag": [True, 7]}, "type", "flag", 1),
+        ({"more": [1, 2]}, "extra", "more", 0),
+        ({"a number": [1e9, None]}, "max", "a number", 0),
+    ],
+)
+def test_what_is_wrong_with_an_array_is_named(change, rule, field, row):
+    reader = build_reader(RULED)
+    lists = {name: [value] * 2 for name, value in PLAIN.items()} | change
+    problem = decode_records(reader, msgspec.json.encode({"columns": lists}))[0]
+    assert (problem.rule, problem.field, problem.row) == (rule, field, row)
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        (b'{"columns": {}}', "empty"),
+        (b'{"columns": {"n": []}}', "empty"),
+        (b'{"columns": {"n": [1]}, "rows": []}', "extra"),
+        (b'{"columns": [1]}', "extra"),
+        (b'{"columns": {"n": [NaN]}}', "finite"),
+    ],
+)
+def test_what_holds_no_arrays_of_rows_is_refused(body, rule):
+    assert decode_records(build_reader([Column("n", "number")]), body)[0].rule == rule
+
+
+def test_a_field_may_be_called_columns():
+    reader = build_reader([Column("columns", "number")])
+    assert decode_records(reader, b'{"columns": 7}') == Rows([(7.0,)], [None], single=True)
+    assert decode_records(reader, b'{"columns": {"columns": [7]}}') == Rows([(7.0,)], [None])
 
 
 def test_one_row_of_many_that_breaks_a_rule_is_named():

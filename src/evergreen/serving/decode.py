@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from evergreen.serving.handles import Problem
-from evergreen.serving.reader import Reader, Rows
+from evergreen.serving.reader import COLUMNS, Reader, Rows
 
 Answer = Rows | tuple[Problem, ...]
 
@@ -23,7 +23,7 @@ class _NotFinite(NamedTuple):
 
 
 def decode_records(reader: Reader, body: bytes) -> Answer:
-    """`{"rows": [{…}, …]}`, or one bare object, which is one row; valid rows, or what is wrong."""
+    """`{"rows": [{…}, …]}`, `{"columns": {…: […], …}}`, or one bare object, which is one row; or what is wrong."""
     if rows := _fast(reader, body, "rows"):
         return rows
     value = _parse(body)
@@ -33,6 +33,8 @@ def decode_records(reader: Reader, body: bytes) -> Answer:
         return (value,)
     if not isinstance(value, dict):
         return (Problem("body", 'is no object; send one row as an object, or {"rows": [ … ]}'),)
+    if isinstance(value.get(COLUMNS), dict):
+        return _by_name(reader, value)
     return _listed(reader, value, "rows") if isinstance(value.get("rows"), list) else reader.read_records([value], True)
 
 
@@ -61,11 +63,21 @@ def _fast(reader: Reader, body: bytes, key: str) -> Rows | None:
         if key in reader.decoders and f'"{key}"'.encode() in body[:64]:
             structs = reader.decoders[key].decode(body).rows
             return reader.finish_all(structs) if structs else None
+        if key == "rows" and b'"columns"' in body[:64] and (rows := _fast_columns(reader, body)):
+            return rows
         if key == "rows" and "" in reader.decoders:
             return reader.finish_all([reader.decoders[""].decode(body)], single=True)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return None
     return None
+
+
+def _fast_columns(reader: Reader, body: bytes) -> Rows | None:
+    try:
+        return reader.finish_lists(reader.decoders[COLUMNS].decode(body).rows) if COLUMNS in reader.decoders else None
+    except msgspec.MsgspecError:
+        # A row of its own may have a field of this name.
+        return None
 
 
 def _parse(body: bytes) -> Any:
@@ -87,11 +99,24 @@ def _parse(body: bytes) -> Any:
         return Problem("body", "is no valid JSON: not in UTF-8, or with a number that is too long")
 
 
+def _by_name(reader: Reader, value: Mapping[str, Any]) -> Answer:
+    """One array a column."""
+    if extra := _beside(value, COLUMNS):
+        return extra
+    lists = value[COLUMNS]
+    if not all(isinstance(each, list) for each in lists.values()) or len({len(each) for each in lists.values()}) > 1:
+        return (Problem("type", "needs an array a column, all of the same length", COLUMNS),)
+    return _rows(reader, [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
+
+
+def _beside(value: Mapping[str, Any], key: str) -> tuple[Problem, ...]:
+    extra = [name for name in value if name != key][:1]
+    return tuple(Problem("extra", f"stands beside {key!r}; the rows alone are taken", name[:60]) for name in extra)
+
+
 def _listed(reader: Reader, value: Mapping[str, Any], key: str) -> Answer:
-    if extra := [name for name in value if name != key]:
-        return tuple(
-            Problem("extra", f"stands beside {key!r}; the rows alone are taken", name[:60]) for name in extra[:1]
-        )
+    if extra := _beside(value, key):
+        return extra
     records = value[key]
     if not isinstance(records, list):
         return (Problem("type", "is no array of rows", key),)

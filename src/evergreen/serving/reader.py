@@ -26,6 +26,9 @@ MANY = 64
 LISTS = ("rows", "dataframe_records", "instances")
 """Under which keys a request may have its rows."""
 
+COLUMNS = "columns"
+"""Under which it may have one array a column instead."""
+
 _SHOWN = 60
 
 
@@ -50,7 +53,7 @@ class Reader:
     struct: Any = field(kw_only=True)
     decoders: "Mapping[str, msgspec.json.Decoder[Any]]" = field(kw_only=True)
     finish: "Callable[[Any], tuple[Row, str | None]]" = field(kw_only=True)
-    finish_columns: "Callable[[Sequence[Any]], Rows]" = field(kw_only=True)
+    finish_columns: "Callable[[Sequence[Sequence[Any]]], Rows]" = field(kw_only=True)
 
     def exact(self) -> "Reader":
         """The same without the compiled check, for values that only the exact one judges."""
@@ -61,11 +64,20 @@ class Reader:
         finish = self.finish
         try:
             if len(structs) > MANY:
-                return self.finish_columns(structs)
+                return self.finish_columns(list(zip(*map(msgspec.structs.astuple, structs), strict=True)))
             rows, ids = zip(*[finish(struct) for struct in structs], strict=True) if structs else ((), ())
         except NotSo:
             return None
         return Rows(list(rows), list(ids), single)
+
+    def finish_lists(self, struct: msgspec.Struct) -> "Rows | None":
+        """The same for what msgspec accepted as one array a column; None where their lengths differ, or are 0, too."""
+        lists = msgspec.structs.astuple(struct)
+        lengths = {len(each) for each in lists if each is not None}
+        try:
+            return self.finish_columns(lists) if len(lengths) == 1 and 0 not in lengths else None
+        except NotSo:
+            return None
 
     def read_records(self, records: Sequence[Any], single: bool = False) -> "Rows | tuple[Problem, ...]":
         """Decoded objects as rows, or all that is wrong with them, up to MOST_PROBLEMS."""
@@ -118,14 +130,18 @@ def build_reader(columns: Sequence[Column], id_column: str | None = None) -> Rea
         fields.append(("name", str | int | None, None))
         names["name"] = str(id_column)
     struct = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    decoders = {key: _list_decoder(struct, key) for key in LISTS} | {"": msgspec.json.Decoder(struct)}
+    lists: list[Any] = [(name, list[kind]) for name, kind, *_ in fields[: len(columns)]]  # type: ignore[valid-type]
+    lists += [("name", list[str | int | None] | None, None)] if given else []
+    by_name = msgspec.defstruct("Lists", lists, rename=names, forbid_unknown_fields=True, gc=False)
+    decoders = {key: _only_decoder(list[struct], key) for key in LISTS}  # type: ignore[valid-type]
+    decoders |= {"": msgspec.json.Decoder(struct), COLUMNS: _only_decoder(by_name, COLUMNS)}
     finish, finish_columns = _finisher(columns, id_column, given), _columns_finisher(columns, id_column, given)
     return Reader(columns, id_column, struct=struct, decoders=decoders, finish=finish, finish_columns=finish_columns)
 
 
-def _list_decoder(struct: Any, key: str) -> "msgspec.json.Decoder[Any]":
+def _only_decoder(kind: Any, key: str) -> "msgspec.json.Decoder[Any]":
     """Of an object that holds nothing but rows, under this key."""
-    rows = [("rows", list[struct])]
+    rows = [("rows", kind)]
     return msgspec.json.Decoder(msgspec.defstruct("Body", rows, rename={"rows": key}, forbid_unknown_fields=True))
 
 
@@ -183,18 +199,17 @@ def _finisher(
 
 def _columns_finisher(
     columns: tuple[Column, ...], id_column: str | None, given: bool
-) -> "Callable[[Sequence[Any]], Rows]":
-    """The same for many rows at once."""
+) -> "Callable[[Sequence[Sequence[Any]]], Rows]":
+    """The same for many rows at once, of which the values of each column are given."""
     readers = [field_reader(column, _change(column)) for column in columns]
     names = [column.name for column in columns]
     place = len(names) if given else names.index(id_column) if id_column in names else None
-    astuple = msgspec.structs.astuple
 
-    def finish(structs: Sequence[Any]) -> Rows:
-        values = list(zip(*map(astuple, structs), strict=True))
+    def finish(values: Sequence[Sequence[Any]]) -> Rows:
+        # The last may be of names.
         fields = [read(each) for read, each in zip(readers, values, strict=False)]
-        if place is None:
-            return Rows(ByColumn(fields), [None] * len(structs))
+        if place is None or values[place] is None:
+            return Rows(ByColumn(fields), [None] * len(values[0]))
         known = {value: None if value is None else _id(value) for value in set(values[place])}
         return Rows(ByColumn(fields), [known[value] for value in values[place]])
 

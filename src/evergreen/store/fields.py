@@ -106,8 +106,10 @@ def _smallest(values: Array) -> tuple[Array, int]:
     """Numbers of few decimals as whole ones, where dividing gives the very same numbers back (the idea of ALP, Afroozeh
     and Boncz 2023); else as they are.
     """
+    some = values[:_TRIED].tolist()
+    # The first few tell at once of nearly all columns that they have no such form.
     for decimals in range(_MOST_DECIMALS + 1):
-        if _scaled(values[:_TRIED], decimals) is not None and (whole := _scaled(values, decimals)) is not None:
+        if all(value == round(value, decimals) for value in some) and (whole := _scaled(values, decimals)) is not None:
             return whole, decimals
     return values, 0
 
