@@ -10,7 +10,7 @@ from evergreen.training.handles import RowSplit
 from evergreen.training.search import Plan
 
 
-@task(name="search", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE, timeout_seconds=600)
+@task(name="search", cache_policy=NO_CACHE, timeout_seconds=600)
 def plan_search(job: Job, split: RowSplit) -> Plan:
     """The recipes and their rounds."""
     return train.plan_search(job, split, Settings.from_environment())
