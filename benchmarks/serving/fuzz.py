@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from benchmarks.serving import fuzzed
 from benchmarks.serving.client import Reply, read, request_of
 from benchmarks.serving.fuzzed import Sent
-from benchmarks.serving.process import running
+from benchmarks.serving.process import run_script, running
 from evergreen.serving.keys import Scope, make_key
 from evergreen.supervisor.ports import free_port
 
@@ -148,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.serving import reigns
 from benchmarks.serving.client import read, request_of
-from benchmarks.serving.process import running
+from benchmarks.serving.process import run_script, running
 from evergreen.store.traffic import Traffic
 from evergreen.supervisor.ports import free_port
 
@@ -131,4 +131,4 @@ def kill_often(durable: bool, options: argparse.Namespace) -> list[Kill]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -10,7 +10,6 @@ has to give the pipeline's own answers. Trust ratios and CPU: on a shared machin
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import psutil
 from benchmarks.serving import contestants, figures, workload
 from benchmarks.serving.contestants import Contestant, body_of
 from benchmarks.serving.figures import Case, Figures
-from benchmarks.serving.process import cpu_seconds, peak_megabytes, running
+from benchmarks.serving.process import cpu_seconds, peak_megabytes, run_script, running
 from evergreen.supervisor.ports import free_port
 
 HERE = Path(__file__).parent
@@ -60,8 +59,6 @@ class Progress:
 
 def main() -> None:
     options = parse()
-    # A kill ends the servers as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if {"flask", "bentoml"} & set(options.only):
         contestants.make_peers()
     cases = [Case(1, count) for count in options.connections] + [Case(rows, 1) for rows in options.rows]
@@ -195,7 +192,4 @@ def _some(known: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("stopped; every server was ended")
+    run_script(main)

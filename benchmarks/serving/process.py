@@ -7,13 +7,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
 _START_SECONDS = 180
+
+
+def run_script(main: Callable[[], int | None]) -> NoReturn:
+    """Be a script whose servers end with it: at Ctrl-C, and when it is told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; every server was ended")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.serving import reigns
 from benchmarks.serving.client import Reply, percentiles, read, request_of
-from benchmarks.serving.process import running
+from benchmarks.serving.process import run_script, running
 from benchmarks.serving.reigns import Change
 from evergreen.supervisor.ports import free_port
 
@@ -221,4 +221,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["ask"]:
         ask_until(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
     else:
-        sys.exit(main())
+        run_script(main)
