@@ -73,7 +73,7 @@ def dearer(window):
 PLANTED = {
     "a price half as high again": ("price", dearer),
     "prices that are lost": ("price", lambda w: w.assign(price=w["price"].where(w.index % 4 > 0))),
-    "a field nobody sends": ("price", lambda w: w.drop(columns="price")),
+    "a price nobody sends": ("price", lambda w: w.assign(price=np.nan)),
     "words for prices": ("price", lambda w: w.assign(price="cheap")),
     "a plan that is new": ("plan", new_plan),
     "plans that changed places": ("plan", swapped_plans),
@@ -143,6 +143,12 @@ def test_a_column_that_the_reference_does_not_have_is_named_and_not_judged():
     inputs, _ = measure_drift(shop(1, 500).assign(coupon=1.0), REFERENCE, PROFILE, roles, IMPORTANCE, RULES, seed=1)
     assert inputs.details["not_compared"] == ["coupon"]
     assert "coupon" not in columns_of(inputs)
+
+
+def test_a_column_that_was_never_captured_is_no_drift():
+    inputs, _ = measure(shop(1, 500).drop(columns="price"))
+    assert not inputs.raised
+    assert inputs.details["not_compared"] == ["price"]
 
 
 def test_without_the_sample_the_counts_of_the_profile_stand_in():

@@ -70,7 +70,7 @@ def measure_counts(counts: WindowCounts, yardstick: Yardstick) -> tuple[Signal, 
 
 
 def _measure(kind: SignalKind, named: list[str], counts: WindowCounts, yardstick: Yardstick) -> Signal:
-    names = [name for name in named if name in counts.counts and counts.profile.columns[name].rows]
+    names = [name for name in named if counts.has(name)]
     unknown = [name for name in named if name not in names]
     if not names or not counts.rows:
         return Signal(kind, Outcome.UNKNOWN, _nothing(counts.rows, unknown), details={"not_compared": unknown})
@@ -155,4 +155,4 @@ def _signal(kind: SignalKind, judged: _Judged, counts: WindowCounts, weights: We
 def _nothing(rows: int, unknown: list[str]) -> str:
     if not rows:
         return "no row to compare"
-    return f"the champion's reference has nothing to compare with {', '.join(unknown) or 'any column'}"
+    return f"nothing to compare: {', '.join(unknown) or 'no column'}"

@@ -56,8 +56,6 @@ def describe(counts: WindowCounts, column: str) -> str:
     """What moved most in a column."""
     if column in counts.broken:
         return counts.broken[column]
-    if counts.absent[column] == counts.rows:
-        return "not sent any more"
     profile, now = counts.profile.columns[column], counts.cells(column)
     before = np.append(counts.reference[column], np.zeros(len(counts.new[column]), dtype=np.int64))
     old, new = before / before.sum(), now / now.sum()

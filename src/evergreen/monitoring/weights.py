@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evergreen.spec.derivation import sources
+from evergreen.spec.features import Derived
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -38,3 +41,20 @@ def weigh(columns: Sequence[str], importance: Mapping[str, float]) -> Weights:
     missing = [name for name in columns if name not in known]
     note = f"no importance is known of {', '.join(missing)}: weighed as the mean of the others" if missing else ""
     return Weights({name: value / total for name, value in raw.items()}, note)
+
+
+def importance_of_all(
+    importance: Mapping[str, float], derive: Sequence[Derived], time_column: str | None = None
+) -> dict[str, float]:
+    """The importance of raw columns, and of what is derived from them: that of the most important of its sources.
+
+    >>> from evergreen.spec.features import Log
+    >>> importance_of_all({"price": 0.2, "asked": 0.1}, [Log(name="size", kind="log", of="price")])["size"]
+    0.2
+    """
+    found = dict(importance)
+    for each in derive:
+        known = [found[name] for name in sources(each, time_column) if name in found]
+        if known:
+            found.setdefault(each.name, max(known))
+    return found

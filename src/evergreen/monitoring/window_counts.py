@@ -54,6 +54,10 @@ class WindowCounts:
             absent[name] += 0 if name in frame.columns else len(frame)
         return replace(self, rows=self.rows + len(frame), counts=counts, new=new, absent=absent, broken=broken)
 
+    def has(self, column: str) -> bool:
+        """True where both sides have something to compare. A column that no row came with was not captured."""
+        return column in self.counts and self.absent[column] < self.rows and self.reference[column].sum() > 0
+
     def cells(self, column: str) -> np.ndarray:
         """A column's rows by cell: those of the profile, then one for each new label."""
         counts, new = self.counts[column].copy(), list(self.new[column].values())

@@ -14,6 +14,7 @@ from evergreen.monitoring.estimate import Estimator, estimate_loss, fit_estimato
 from evergreen.monitoring.faults import find_faults
 from evergreen.monitoring.frame import join_frames, to_frame, to_predictions
 from evergreen.monitoring.health import judge_skew, look_at_health
+from evergreen.monitoring.weights import importance_of_all
 from evergreen.registry.baseline import fetch_baseline
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION, ColumnType
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 class Look:
     """The rows of a window: `frame` has what the champion was asked, `answers` beside it what it said.
 
-    `every` has the answers of challengers, too.
+    `every` says of the answers of challengers, too, which request they belong to and how long that took.
     """
 
     due: Due
@@ -100,7 +101,7 @@ def _read(due: Due, settings: Settings) -> tuple[Look, int]:
         frames.append(_frame(ours, model, due))
         # What was asked is kept once.
         answers.append(ours.answers)
-        every.append(chunk.answers)
+        every.append(chunk.answers.select(["request", "latency_ms"]))
         late += ours.rows if is_late else 0
     return Look(due, settings, model, join_frames(frames), _joined(answers), _joined(every)), late
 
@@ -154,7 +155,7 @@ def _drift(look: Look) -> tuple[Signal, ...]:
         read_reference(due.champion),
         look.profile,
         {**dict.fromkeys(watched, "input"), PREDICTION: "prediction"},
-        baseline.importance if baseline else {},
+        importance_of_all(baseline.importance if baseline else {}, spec.features.derive, spec.data.time_column),
         rules.drift,
         rules.seed,
     )
