@@ -16,6 +16,7 @@ import pytest
 
 from evergreen.cli.serve import ServeOptions, run
 from evergreen.errors import UserError
+from evergreen.store.asked import Asked, Requests
 from evergreen.store.traffic import Traffic
 from tests.project import copy_project
 
@@ -100,9 +101,12 @@ def test_it_answers_as_it_says_and_drains_when_it_is_told_to_stop(home, ended):
     for thread in threads:
         thread.join()
     now = datetime.now(UTC)
-    kept = Traffic(home.settings.store_url).window("tiny", now - timedelta(hours=1), now + timedelta(hours=1))
+    around = (now - timedelta(hours=1), now + timedelta(hours=1))
+    kept = Traffic(home.settings.store_url).window("tiny", *around)
     assert set(answered) <= set(kept.answers["id"].to_pylist())
     assert len(kept.answers) >= len(answered) >= 50
+    # One row a request: what was captured is what was counted.
+    assert Requests(home.settings.store_url).between("tiny", *around) == Asked(answered=len(kept.answers))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are found in /proc")
