@@ -132,6 +132,17 @@ def test_a_loss_that_came_true_asks_for_a_retraining_for_performance(crowned, pi
     assert fact.payload["reasons"] == list(window.reasons)
 
 
+def test_what_a_broken_feed_cost_is_no_reason_to_retrain(crowned, pipeline, reign):
+    frame = rows()
+    answered = serve(crowned, pipeline, frame.assign(waited=frame["waited"].mask(frame.index % 2 == 0)), reign + MINUTE)
+    assert watch(crowned, reign + HOUR).verdict is Verdict.QUARANTINE
+    tell(crowned, answered, ["no" if leaves == "yes" else "yes" for leaves in frame["leaves"]], reign + 8 * DAY)
+    serve(crowned, pipeline, rows(seed=6), reign + 8 * DAY)
+    window = watch(crowned, reign + 8 * DAY + HOUR)
+    assert window.signal(SignalKind.REALISED).why == "0 labels are in, 200 are needed"
+    assert window.verdict is Verdict.QUIET
+
+
 def test_what_was_cut_short_is_done_again_and_told_once(crowned, pipeline, reign):
     frame = rows()
     serve(crowned, pipeline, frame.assign(waited=None), reign + MINUTE)

@@ -86,7 +86,7 @@ def take_window(name: str, settings: Settings, now: datetime, *, early: bool = F
         return NotDue(spec.model, "no champion yet")
     champion = find_champion(spec.model, name, settings)
     last = next(iter(Windows(settings.store_url).last(spec.model)), None)
-    reigns = crowns[-1].at
+    reigns = next((crown.at for crown in reversed(crowns) if crown.version == champion.version), crowns[-1].at)
     until, settled = now - spec.monitoring.grace, _settled(now, spec)
     since = max(reigns, last.until) if last else reigns
     if until <= since:

@@ -1,6 +1,7 @@
 """What came true of a champion's answers, since it took over."""
 
 from datetime import datetime
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import Baseline
@@ -16,24 +17,27 @@ from evergreen.store.windows import Windows
 if TYPE_CHECKING:
     from evergreen.stages.look import Look
 
+Spans = tuple[tuple[datetime, datetime], ...]
+
 _ALL = 2**62
 
 
 def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator | None) -> Signal:
     """The realised loss of every answer that is old enough, labelled or not, with the labels that are in.
 
-    Where no label came since the last window of this champion, what it said still holds: reading the answers of months
-    again would tell nothing new.
+    Answers of windows in quarantine are left out: what a broken feed cost is no reason to retrain. Where no label came
+    since the last window of this champion, what it said still holds: reading the answers of months again would tell
+    nothing new.
     """
     due = look.due
     traffic, last = Traffic(look.settings.store_url), _last(due, look.settings)
     if last is not None and not traffic.has_labels(due.model, last[0]):
         return last[1]
-    found, delay = _labelled(look, baseline, traffic), due.spec.data.label_delay
-    now, looked_at = due.looked_at, last[0] if last else None
-    ripe = traffic.cut(due.model, due.reigns, now - delay, due.champion.version, _ALL, Written(now))
+    spans = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
+    found, delay = _labelled(look, baseline, traffic, spans), due.spec.data.label_delay
     expected = estimator.expectation(look.frame_of(found), found.answers) if estimator and found.rows else None
-    known = Labelling(max(ripe.rows, found.rows), delay, expected, looked_at)
+    answered = max(_count(due, traffic, due.looked_at - delay, spans), found.rows)
+    known = Labelling(answered, delay, expected, last[0] if last else None)
     return realised_loss(found.answers, baseline.losses[metric], due.spec.monitoring.realised, metric, known)
 
 
@@ -46,9 +50,36 @@ def _last(due: Due, settings: Settings) -> tuple[datetime, Signal] | None:
     return windows[0].looked_at - due.spec.monitoring.grace, signal
 
 
-def _labelled(look: "Look", baseline: Baseline, traffic: Traffic) -> Captured:
+def _count(due: Due, traffic: Traffic, until: datetime, spans: Spans) -> int:
+    """Answers of the champion until a moment, but for those of some times."""
+
+    def rows(begin: datetime, end: datetime) -> int:
+        return traffic.cut(due.model, begin, end, due.champion.version, _ALL, Written(due.looked_at)).rows
+
+    left_out = sum(rows(max(begin, due.reigns), min(end, until)) for begin, end in spans if begin < until)
+    return rows(due.reigns, until) - left_out
+
+
+def _labelled(look: "Look", baseline: Baseline, traffic: Traffic, spans: Spans) -> Captured:
     due = look.due
     found = traffic.labelled(
         due.model, due.reigns, due.looked_at, due.looked_at, due.spec.data.label_delay, list(baseline.inputs.columns)
     )
-    return look.of_champion(found)
+    return _outside(look.of_champion(found), spans)
+
+
+def _outside(found: Captured, spans: Spans) -> Captured:
+    """Rows that were answered in none of some times."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not spans or not found.rows:
+        return found
+    at, moment = found.answers["at"], pa.timestamp("us", "UTC")
+    inside = [
+        pc.and_(pc.greater_equal(at, pa.scalar(begin, moment)), pc.less(at, pa.scalar(end, moment)))
+        for begin, end in spans
+    ]
+    kept = pc.invert(reduce(pc.or_, inside))
+    inputs = found.inputs.filter(kept) if found.inputs.num_columns else found.inputs
+    return Captured(inputs, found.answers.filter(kept))
