@@ -25,6 +25,7 @@ from evergreen.store.tables import traffic as traffic_table
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_group import MOST_ROWS, pack, split, unpack
 from evergreen.store.traffic_writer import TrafficWriter
+from tests.store.blocks import block
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 GUIDE = Path(__file__).parents[2] / "docs" / "traffic.md"
@@ -393,10 +394,10 @@ def test_the_sql_of_the_guide_reads_what_is_there(prepared_file, tmp_path):
     file = tmp_path / "evergreen.db"
     file.write_bytes(prepared_file.read_bytes())
     traffic = Traffic(f"sqlite:///{file}")
-    traffic.write([prediction(0), prediction(1), prediction(2, at=NOW + DAY, version=4)], NOW)
-    traffic.write_feedback([label(0), label("nobody")])
+    traffic.write([prediction(0), prediction(1), prediction(2, at=NOW + DAY, version=4), block(100)], NOW)
+    traffic.write_feedback([label(0), label("nobody"), label(prediction_id="6a-1f.99")])
     (shown,) = re.findall(r"(?ms)^```sql\n(.*?)^```", GUIDE.read_text())
     with closing(sqlite3.connect(file)) as connection:
         days, strangers = (connection.execute(query).fetchall() for query in shown.strip().rstrip(";").split(";"))
-    assert days == [(3, "champion", "2026-03-02", 2), (4, "champion", "2026-03-03", 1)]
+    assert days == [(3, "champion", "2026-03-02", 102), (4, "champion", "2026-03-03", 1)]
     assert strangers == [(1,)]
