@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from evergreen.errors import EvergreenError
@@ -17,6 +17,7 @@ log = logging.getLogger("evergreen.asked")
 EVERY_SECONDS = 5.0
 _ROUTES = frozenset({"predict", "invocations"})
 _INVALID = 422
+_MINUTE = timedelta(minutes=1)
 # A store that is down for longer costs the counts of the oldest minutes.
 _MOST_MINUTES = 600
 
@@ -46,17 +47,19 @@ class Asking:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock, self._lock = clock, threading.Lock()
-        self._counts: dict[tuple[str, datetime], _Counts] = {}
+        self._minute = self._over = datetime.min.replace(tzinfo=UTC)
+        self._counts: dict[str, _Counts] = {}
+        self._past: list[Minute] = []
 
     def count(self, route: str, model: str, status: int, problems: Sequence[Problem] = ()) -> None:
         """One more request that got a status. One that is about no rows of a model (no key, no JSON) counts nowhere."""
         if not model or route not in _ROUTES:
             return
-        minute = self._clock().replace(second=0, microsecond=0)
         with self._lock:
-            counts = self._counts.get((model, minute))
+            self._turn()
+            counts = self._counts.get(model)
             if counts is None:
-                counts = self._counts[model, minute] = _Counts()
+                counts = self._counts[model] = _Counts()
             if status < 300:
                 counts.answered += 1
             elif status >= 500:
@@ -66,12 +69,22 @@ class Asking:
                 counts.broken.update({_name(problem) for problem in problems})
 
     def take(self) -> list[Minute]:
-        """What was counted, the newest minute last; the minutes that are over are let go."""
+        """What was counted: minutes that are over, once each, and what there is of the running one."""
         with self._lock:
-            found = [Minute(model, minute, each.freeze()) for (model, minute), each in self._counts.items()]
-            now = self._clock().replace(second=0, microsecond=0)
-            self._counts = {key: each for key, each in self._counts.items() if key[1] >= now}
-        return [minute for minute in found if minute.counted.requests]
+            self._turn()
+            past, self._past = self._past, []
+            return [minute for minute in (*past, *self._running()) if minute.counted.requests]
+
+    def _turn(self) -> None:
+        """Begin the next minute where the last one is over; a clock that was set back goes on in it."""
+        now = self._clock()
+        if now >= self._over:
+            self._past += self._running()
+            self._minute = now.replace(second=0, microsecond=0)
+            self._over, self._counts = self._minute + _MINUTE, {}
+
+    def _running(self) -> list[Minute]:
+        return [Minute(model, self._minute, counts.freeze()) for model, counts in self._counts.items()]
 
 
 @dataclass
