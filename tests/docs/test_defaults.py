@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from evergreen.spec.canary import CanaryQuality, CanaryRules
+from evergreen.spec.monitoring import MonitoringRules
 from evergreen.spec.serving import CaptureRules
 
 GUIDES = Path(__file__).parents[2] / "docs"
@@ -22,6 +23,7 @@ GUIDES = Path(__file__).parents[2] / "docs"
             CanaryRules,
             {"quality": {"metric": "accuracy", "margin": 0.02}, "watch": "1d"},
         ),
+        ("monitoring.md", ("monitoring",), MonitoringRules, {}),
     ],
 )
 def test_a_guide_shows_every_key_of_a_part_with_its_default(guide, keys, rules, examples):
