@@ -27,6 +27,7 @@ def contradictions(spec: "ModelSpec") -> Iterator[str]:
     yield from _of_drift(spec)
     yield from _of_search(spec)
     yield from _of_canary(spec)
+    yield from _of_monitoring(spec)
     yield from _of_serving(spec)
     yield from _of_traffic(spec)
 
@@ -109,13 +110,26 @@ def _of_canary(spec: "ModelSpec") -> Iterator[str]:
         yield f"{where}: nothing would ever stop it; give at least one of {known}"
     if rules.kind == "split" and rules.share == 1:
         yield f"{where}.share: the champion would answer nothing; write less than 1, or kind: shadow"
-    if rules.quality is not None and (rules.quality.metric == "mae") != (spec.task == "regression"):
-        choices = "mae" if spec.task == "regression" else "accuracy, brier, log_loss"
-        yield f"{where}.quality.metric: no {rules.quality.metric} for a {spec.task}; choose one of {choices}"
+    if rules.quality is not None:
+        yield from _of_loss(f"{where}.quality.metric", rules.quality.metric, spec)
     # Leaving the id_column out is no contradiction: labels that name a prediction_id find both sides.
     if rules.quality is not None and spec.serving.capture.share == 0:
         why = "reads labels of captured answers, and serving.capture.share: 0 captures none"
         yield f"{where}.quality: {why}; write a share above 0, or leave quality out"
+
+
+def _of_loss(where: str, metric: str, spec: "ModelSpec") -> Iterator[str]:
+    if (metric == "mae") != (spec.task == "regression"):
+        choices = "mae" if spec.task == "regression" else "accuracy, brier, log_loss"
+        yield f"{where}: no {metric} for a {spec.task}; choose one of {choices}"
+
+
+def _of_monitoring(spec: "ModelSpec") -> Iterator[str]:
+    where, rules = "monitoring", spec.monitoring
+    if rules.realised.metric is not None:
+        yield from _of_loss(f"{where}.realised.metric", rules.realised.metric, spec)
+    if rules.max_rows < rules.min_rows:
+        yield f"{where}.max_rows: {rules.max_rows} is less than min_rows, {rules.min_rows}: no window would have enough"
 
 
 def _of_serving(spec: "ModelSpec") -> Iterator[str]:

@@ -180,6 +180,9 @@ def _losses(look: Look) -> tuple[Signal, ...]:
 
     rules = look.due.spec.monitoring
     metric = loss_metric(rules.realised.metric, baseline)
+    if metric not in baseline.losses:
+        why = f"the champion has no {metric} on its holdout"
+        return look.unknown(SignalKind.ESTIMATE, why), look.unknown(SignalKind.REALISED, why)
     fitted = fit_estimator(baseline, metric, list(look.frame.columns), rules.seed)
     realised = realise(look, baseline, metric, fitted if isinstance(fitted, Estimator) else None)
     if not look.enough:
