@@ -126,8 +126,9 @@ def _concept(window: Window) -> str:
 
 def _prior(window: Window) -> str:
     moved = _expectation(window)["labels"]
+    more = "more" if moved["came"] > moved["held"] else "less"
     return (
-        f"One outcome became more or less frequent: {moved['label']!r} came true of {moved['came']:.0%}, and of "
+        f"One outcome became {more} frequent: {moved['label']!r} came true of {moved['came']:.0%}, and of "
         f"{moved['held']:.0%} on the holdout. Each outcome looks as it did before, so the rule still tells them apart, "
         "and its probabilities are off by the new shares; training on newer rows corrects them."
     )
