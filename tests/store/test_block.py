@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evergreen.store.block import pack_block, unpack_block
 from evergreen.store.fields import NO_MOMENT, Field, pack_field, plain_field, texts, unpack_field
 from evergreen.store.ground_truth import Outcome
+from evergreen.store.labelled import LabelledTraffic
 from evergreen.store.prediction import Feedback
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_group import MOST_ROWS, packed, unpack
@@ -96,6 +97,9 @@ def test_a_label_finds_its_row_of_a_block_and_no_other(traffic, many):
     outcomes = traffic.write_feedback(said[:2]) + traffic.write_feedback(said[2:])
     assert outcomes == (Outcome.NEW, Outcome.NEW, Outcome.CORRECTED, Outcome.DUPLICATE)
     assert labels(traffic) == {"6a-1f.1": "no", last: "no"}
+    (found,) = LabelledTraffic(traffic.url).chunks("churn", NOW + 60 * DAY)
+    assert sorted(found.answers.column("id").to_pylist()) == sorted(["6a-1f.1", last])
+    assert LabelledTraffic(traffic.url).known("churn", ["6a-1f.0", last, "nobody"]) == {"6a-1f.0", last}
     assert traffic.counts("churn", NOW - DAY, NOW + DAY)[0].labelled == 2
     assert traffic.classes_of("churn", said[:1]) == [{"no", "yes"}]
 
@@ -121,6 +125,7 @@ def test_what_is_no_row_of_a_block_gets_no_label(traffic, name):
     traffic.write([block(12)], NOW)
     assert traffic.write_feedback([feedback(name)]) == (Outcome.UNKNOWN,)
     assert labels(traffic) == {}
+    assert LabelledTraffic(traffic.url).known("churn", [name, "6a-1f.11"]) == {"6a-1f.11"}
 
 
 def test_a_label_that_came_first_counts_once_the_block_is_written(traffic):

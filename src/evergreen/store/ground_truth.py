@@ -93,6 +93,24 @@ def versions_of(connection: sa.Connection, model: str, feedback: Sequence[Feedba
     return [set().union(*(about.get(key, ()) for key in _keys(each))) for each in feedback]
 
 
+def ids_kept(connection: sa.Connection, model: str, ids: Sequence[str]) -> set[str]:
+    """Those of these ids that a prediction of the model has."""
+    p, found = predictions.c, set[str]()
+    spans: dict[str, list[range]] = {}
+    query = sa.select(p.id, p.position, traffic.c.rows).join(traffic, traffic.c.id == p.traffic)
+    for start in range(0, len(ids), _AT_ONCE):
+        names = [each for name in ids[start : start + _AT_ONCE] for each in (name, _group_of(name))]
+        for name, first, rows in connection.execute(query.where((p.model == model) & p.id.in_(names))):
+            found.add(name)
+            spans.setdefault(name, []).append(range(first, first + rows))
+    return {name for name in ids if (name in found and not name.endswith(ALL)) or _is_within(name, spans)}
+
+
+def _is_within(name: str, spans: Mapping[str, Sequence[range]]) -> bool:
+    group, digits = _group_of(name), name[len(name.rstrip(_DIGITS)) :]
+    return any(str(int(digits)) == digits and int(digits) in span for span in spans.get(group, ()) if digits)
+
+
 def _keys(feedback: Feedback) -> tuple[tuple[str, str | None], ...]:
     if feedback.prediction_id is None:
         return (("row", feedback.row_id),)

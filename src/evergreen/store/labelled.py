@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from evergreen.store.captured import Captured, Part, array_of, assemble
 from evergreen.store.database import answering, open_engine
-from evergreen.store.ground_truth import labels_of, read_labels
+from evergreen.store.ground_truth import ids_kept, labels_of, read_labels
 from evergreen.store.prediction import Role
 from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
 from evergreen.store.traffic_group import SPAN, choose, unpack
@@ -62,12 +62,8 @@ class LabelledTraffic:
 
     def known(self, model: str, ids: Sequence[str]) -> set[str]:
         """Those of these names that a prediction of the model has."""
-        p, found = predictions.c, set[str]()
         with answering(self.url), self._engine.connect() as connection:
-            for start in range(0, len(ids), _GROUPS):
-                query = sa.select(p.id).where(p.id.in_(ids[start : start + _GROUPS]) & (p.model == model))
-                found |= set(connection.execute(query).scalars())
-        return found
+            return ids_kept(connection, model, ids)
 
     @cached_property
     def _engine(self) -> sa.Engine:
