@@ -8,9 +8,9 @@ from evergreen.drift.profile import build_profile
 from evergreen.monitoring.drift import Yardstick, measure_counts
 from evergreen.spec.monitoring import DriftPolicy
 
-REFERENCES, WINDOWS = 15, 8
+REFERENCES, WINDOWS = 12, 8
 # At a rate of 1 in 20, more than this happens in fewer than one of a thousand such series.
-MOST = 14
+MOST = 12
 # Without the floor that no small effect passes, so that the thresholds themselves are held to their level.
 BARE = DriftPolicy(min_effect=0.0, resamples=200)
 TYPES = {name: "category" if name[0] == "c" else "number" for name in ("n0", "n1", "n2", "gap", "count", "c3", "c150")}
@@ -40,12 +40,12 @@ def alarms(current_rows, reference_rows, rules, shift=0.0):
 
 
 # The last of these is larger than its reference: most of what differs is the reference's own chance.
-@pytest.mark.parametrize(("current", "reference"), [(200, 500), (200, 20_000), (1_000, 2_000), (5_000, 1_000)])
+@pytest.mark.parametrize(("current", "reference"), [(200, 500), (500, 5_000), (3_000, 1_000)])
 def test_where_nothing_moved_a_window_alarms_in_one_of_twenty_at_most(current, reference):
     inputs, answers = alarms(current, reference, BARE)
     assert inputs <= MOST
     assert answers <= MOST
 
 
-def test_the_same_rule_sees_a_shift_of_a_third_of_a_standard_deviation():
-    assert alarms(500, 5_000, DriftPolicy(resamples=200), shift=0.5)[0] >= 0.9 * REFERENCES * WINDOWS
+def test_the_same_rule_sees_numbers_that_moved_by_a_third_of_a_standard_deviation():
+    assert alarms(500, 5_000, BARE, shift=0.5)[0] >= 0.9 * REFERENCES * WINDOWS
