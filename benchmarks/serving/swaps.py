@@ -168,11 +168,14 @@ def swap_under_load(project: Any, options: argparse.Namespace) -> tuple[Heard, l
     command = [sys.executable, "-m", "evergreen.cli.main", "serve", project.model, "--port", str(port)]
     with running(command, f"http://127.0.0.1:{port}/ready", os.environ, Path(project.folder) / "serve.log"):
         asking = [sys.executable, __file__, "ask", str(port), str(options.connections), str(options.pause), str(over)]
-        with subprocess.Popen(asking, stdout=subprocess.PIPE, text=True) as asker:
+        # Out of the terminal's sight, which would interrupt it in the middle of what it says.
+        with subprocess.Popen(asking, stdout=subprocess.PIPE, text=True, start_new_session=True) as asker:
             try:
                 changes = list(_changes(project, port, options.swaps))
-            finally:
-                over.touch()
+            except BaseException:
+                asker.kill()
+                raise
+            over.touch()
             said = json.loads(asker.communicate()[0])
     answers = Counter({(version, place, value): count for version, place, value, count in said.pop("answers")})
     return Heard(answers, **said), changes
@@ -181,11 +184,16 @@ def swap_under_load(project: Any, options: argparse.Namespace) -> tuple[Heard, l
 def _changes(project: Any, port: int, count: int):
     command = [sys.executable, str(HERE / "reigns.py"), str(project.folder), str(port), str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
-        for number, line in enumerate(other.stdout or (), start=1):
-            change = Change(**json.loads(line))
-            late = change.served - change.decided
-            print(f"[{number}/{count}] version {change.version} serves after {late:.1f} s", file=sys.stderr, flush=True)
-            yield change
+        try:
+            for number, line in enumerate(other.stdout or (), start=1):
+                change = Change(**json.loads(line))
+                late = change.served - change.decided
+                said = f"[{number}/{count}] version {change.version} serves after {late:.1f} s"
+                print(said, file=sys.stderr, flush=True)
+                yield change
+        except BaseException:
+            other.terminate()
+            raise
     if other.returncode:
         sys.exit(f"{command} ended with {other.returncode}")
 
