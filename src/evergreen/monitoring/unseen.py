@@ -68,17 +68,28 @@ def find_unseen(frame: "pd.DataFrame", names: Sequence[str], profile: "Profile |
 
 
 def _of_column(column: "pd.Series", reference: "ColumnProfile") -> Iterator[Grown]:
-    from evergreen.drift.compare import read_current
-
+    name = str(column.name)
     try:
-        now = read_current(column, reference)
+        now = _read(column, reference)
     except ValueError as error:
-        why = f"{column.name}: cannot be read as {reference.type} ({error})"
-        yield Grown(str(column.name), "unreadable", 0.0, 1.0, 0.0, 1.0, why)
+        why = f"{name}: cannot be read as {reference.type} ({error})"
+        yield Grown(name, "unreadable", 0.0, 1.0, 0.0, 1.0, why)
         return
-    yield _nulls(str(column.name), now, reference)
+    yield _nulls(name, now, reference)
     if not reference.numeric and now.known and reference.known:
-        yield _categories(str(column.name), now, reference)
+        yield _categories(name, now, reference)
+
+
+def _read(column: "pd.Series", reference: "ColumnProfile") -> "Current":
+    """The column as drift reads it, but for numbers, which it sorts: here they are only counted."""
+    import numpy as np
+
+    from evergreen.drift.compare import Current, read_current
+    from evergreen.drift.values import read_numbers
+
+    if not reference.numeric:
+        return read_current(column, reference)
+    return Current(len(column), int(np.isnan(read_numbers(column)).sum()))
 
 
 def _nulls(name: str, now: "Current", reference: "ColumnProfile") -> Grown:
