@@ -148,6 +148,7 @@ class Stage:
 
 
 def _close(stage: Stage, wishes: Wishes, console: "Console") -> bool:
+    from evergreen.cli.console import shorten
     from evergreen.cli.links import Links
 
     begun = time.monotonic()
@@ -169,7 +170,8 @@ def _close(stage: Stage, wishes: Wishes, console: "Console") -> bool:
     finally:
         told.set()
         traffic.join(timeout=30)
-    stage.evergreen("monitor", stage.name, "--report", log="report")
+    _require(stage.evergreen("monitor", stage.name, "--report"), "monitor", stage)
+    console.print(f"the picture: {shorten(stage.home / 'reports' / spec.model / 'monitoring.html')}", soft_wrap=True)
     return closed
 
 
