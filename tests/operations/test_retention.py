@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from evergreen.operations.tend import tend
+from evergreen.store.asked import Asked, Minute, Requests
 from evergreen.store.prediction import Feedback, Prediction, Role
 from evergreen.store.traffic import Traffic
 
@@ -17,6 +18,8 @@ def test_a_pass_deletes_what_is_older_than_the_spec_keeps(home, later):
     kept = replace(old, id="c.0", request="c", model="demand")
     traffic.write([old, young, kept], now)
     traffic.write_feedback([Feedback("churn", "yes", old.at, old.at, prediction_id=old.id)])
+    counts = Requests(home.settings.store_url)
+    counts.write("a", [Minute("churn", answer.at, Asked(1)) for answer in (old, young)])
     lines = tend(home.settings, None, now, {})
     assert [line for line in lines if line.startswith("traffic")] == [
         f"traffic: 1 predictions of churn from before {now - timedelta(days=30):%Y-%m-%d} are deleted"
@@ -25,3 +28,4 @@ def test_a_pass_deletes_what_is_older_than_the_spec_keeps(home, later):
     for model, names in (("churn", ["b.0"]), ("demand", ["c.0"])):
         found = traffic.window(model, old.at, now).answers.column("id").to_pylist()
         assert found == names
+    assert counts.between("churn", old.at, now) == Asked(1)
