@@ -202,10 +202,10 @@ def wrong_version(ward: Ward) -> Iterator[Patient]:
 
 @contextmanager
 def automation_off(ward: Ward) -> Iterator[Patient]:
-    (automation,) = ward.api.automations()
-    ward.api.send("PATCH", f"/automations/{automation.id}", {"enabled": False})
+    (drift,) = [one for one in ward.api.automations() if one.name == automation("drift", MODEL)]
+    ward.api.send("PATCH", f"/automations/{drift.id}", {"enabled": False})
     yield ward.patient
-    ward.api.send("PATCH", f"/automations/{automation.id}", {"enabled": True})
+    ward.api.send("PATCH", f"/automations/{drift.id}", {"enabled": True})
 
 
 @contextmanager
