@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from evergreen.data.frame import read_snapshot
 from evergreen.data.load import take_snapshot
@@ -71,6 +73,34 @@ def test_no_row_has_a_label_that_is_younger_than_its_delay(tmp_path):
     rows = [{"days": days, "x": days} for days in (1, 6.9, 7, 8)]
     _, frame, _ = take(tmp_path, [piece(rows)], label_delay="7d")
     assert frame["x"].tolist() == [7, 8]
+
+
+@given(
+    days=st.lists(st.floats(-3, 60), max_size=12),
+    delay=st.integers(0, 30),
+    window=st.none() | st.integers(1, 60),
+    newest=st.integers(0, 40),
+    carried=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_traffic_is_newer_than_its_table_and_older_than_its_label_delay(tmp_path, days, delay, window, newest, carried):
+    end = NOW - newest * DAY
+    source = base(tmp_path, f"{end:%Y-%m-%d},1,a,no\n")
+    rows = [{"days": max(day, 0), "x": day, "at": (NOW - day * DAY).isoformat()} for day in days]
+    fields = ("x", "at") if carried else ("x",)
+    options = {"label_delay": f"{delay}d", **({} if window is None else {"window": f"{window}d"})}
+    happened = [day if carried else max(day, 0) for day in days]
+    since = 1000 if window is None else window
+    visible = end > NOW - since * DAY
+    expected = [day for day in happened if delay <= day < since and (day < newest or not visible)]
+    if not visible and not expected:
+        with pytest.raises(DataError, match="no row has at at or before"):
+            take(tmp_path, [piece(rows, fields)], source, fields, **options)
+        return
+    frame = take(tmp_path, [piece(rows, fields)], source, fields, **options)[1]
+    took = frame["at"][frame["id"] != "a"].dt.tz_localize("UTC")
+    assert len(took) == len(expected)
+    assert all(took <= NOW - delay * DAY)
 
 
 def test_after_a_table_comes_the_traffic_that_is_newer_than_its_newest_row(tmp_path):
