@@ -18,9 +18,57 @@ from evergreen.serving.uncompiled import NotCompilable
 Matrix = npt.NDArray[Any]
 _MOST_LEAVES = 64
 _MOST_BYTES = 32 * 2**20
-# Rows whose words fit into a core's own cache.
-_BLOCK = 128
+# So many bytes of words fit into a core's own cache.
+_BLOCK_BYTES = 65_536
+# Cells of equal width between the lowest threshold and the highest, and how many thresholds one may hold.
+_CELLS = 1_024
+_MOST_IN_CELL = 3
 _CATEGORIES = 256
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where values stand among thresholds, in a third of the time of a binary search, which guesses at every step.
+
+    A value's cell leaves the thresholds of that cell to be compared with. Cells grow with values, rounding or not:
+    what is in a lower one is smaller. `below` counts the thresholds in lower cells, `most` is the most in one cell.
+    """
+
+    low: float
+    scale: float
+    below: Matrix
+    thresholds: Matrix
+    most: int
+
+    def places(self, values: Matrix) -> Matrix:
+        """How many thresholds are smaller than each value; anything for a NaN."""
+        first = self.below[_cells(values, self.low, self.scale)]
+        found = first.copy()
+        for step in range(self.most):
+            found += self.thresholds[first + step] < values
+        return found
+
+
+def _cells(values: Matrix, low: float, scale: float) -> Matrix:
+    with np.errstate(invalid="ignore", over="ignore"):
+        cells = (values - low) * scale
+        # A NaN is neither, and becomes the lowest.
+        return np.fmin(np.fmax(cells, 0.0), _CELLS - 1.0).astype(np.intp)
+
+
+def _grid(thresholds: Matrix) -> Grid | None:
+    """None where it would not be quicker, as they lie too close to each other."""
+    low, high = float(thresholds[0]), float(thresholds[-1])
+    scale = _CELLS / (high - low) if high > low else 0.0
+    if not 0.0 < scale < np.inf:
+        return None
+    counts = np.bincount(_cells(thresholds, low, scale), minlength=_CELLS)
+    most = int(counts.max())
+    if most > _MOST_IN_CELL:
+        return None
+    # Beyond the last one nothing is smaller.
+    ended = np.append(thresholds, np.full(most, np.inf))
+    return Grid(low, scale, np.cumsum(counts) - counts, ended, most)
 
 
 @dataclass(frozen=True)
@@ -33,12 +81,13 @@ class Ruling:
     feature: int
     thresholds: Matrix | None
     words: Matrix
+    grid: "Grid | None" = None
 
     def places(self, values: Matrix) -> Matrix:
         """The row of `words` for each value."""
         missing = np.isnan(values)
         if self.thresholds is not None:
-            found = np.searchsorted(self.thresholds, values)
+            found = np.searchsorted(self.thresholds, values) if self.grid is None else self.grid.places(values)
         else:
             missing |= values < 0
             found = np.where(missing, 0, values).astype(np.intp)
@@ -59,8 +108,9 @@ class Masks:
         places = [ruling.places(matrix[:, ruling.feature]) for ruling in self.rulings]
         found = np.empty((len(matrix), len(self.leaves)))
         first = np.arange(len(self.leaves)) * self.leaves.shape[1]
-        for start in range(0, len(matrix), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        rows = max(1, _BLOCK_BYTES // (len(self.leaves) * np.dtype(self.word).itemsize))
+        for start in range(0, len(matrix), rows):
+            block = slice(start, start + rows)
             left = np.full((len(matrix[block]), len(self.leaves)), ~self.word(0), dtype=self.word)
             part = np.empty_like(left)
             for ruling, where in zip(self.rulings, places, strict=True):
@@ -104,7 +154,8 @@ def _tables(trees: list[Any], word: Any) -> dict[int, Ruling]:
         categorical = bool(asking["is_categorical"].any())
         thresholds = None if categorical else np.unique(asking["num_threshold"])
         rows = (_CATEGORIES if thresholds is None else len(thresholds) + 1) + 1
-        found[feature] = Ruling(feature, thresholds, np.full((rows, len(trees)), ~word(0), dtype=word))
+        grid = None if thresholds is None else _grid(thresholds)
+        found[feature] = Ruling(feature, thresholds, np.full((rows, len(trees)), ~word(0), dtype=word), grid)
     if sum(ruling.words.nbytes for ruling in found.values()) > _MOST_BYTES:
         raise NotCompilable("the tables of its trees would be large")
     return found
