@@ -7,8 +7,7 @@ from prefect.states import Completed, State
 
 from evergreen.errors import EvergreenError
 from evergreen.orchestrator.form import ModelName
-from evergreen.stages.monitor import NotDue
-from evergreen.store.window import Window
+from evergreen.stages.monitor import NotDue, headline
 from tasks.conclude_window import conclude_window
 from tasks.fail_flow import fail_flow
 from tasks.judge_window import judge_window
@@ -17,8 +16,10 @@ from tasks.take_window import take_window
 
 
 @flow(name="monitor", flow_run_name="{model}")
-def monitor(model: ModelName, early: bool = False) -> "Window | State[Any]":
+def monitor(model: ModelName, early: bool = False) -> "State[Any]":
     """Take the window of captured predictions since the last one, look at it, and say what follows.
+
+    A run that is called directly returns the window, if there was one, or raises what stopped it.
 
     Args:
         model: Which model, by the name of its spec in configs/.
@@ -29,6 +30,7 @@ def monitor(model: ModelName, early: bool = False) -> "Window | State[Any]":
         if isinstance(due, NotDue):
             return Completed(message=f"{due.model}: no window yet: {due.why}")
         seen = look_at_window(due)
-        return conclude_window(due, seen, judge_window(due, seen))
+        window = conclude_window(due, seen, judge_window(due, seen))
+        return Completed(message=headline(window), data=window)
     except EvergreenError as error:
         return fail_flow(error)

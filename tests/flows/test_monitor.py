@@ -30,6 +30,7 @@ def test_a_run_looks_at_the_window_and_its_page_says_what_was_seen(crowned, moni
     reign = crowned.ledger.history("tiny")[-1].at
     serve(crowned, champion_of(crowned), shoppers(days=50, seed=5), reign, span=timedelta(milliseconds=600))
     state = monitor("tiny", return_state=True)
+    assert state.message == "tiny: quiet, 600 rows: Nothing is out of bounds"
     seen = flow_run(str(state.state_details.flow_run_id))
     assert [task.name for task in seen["tasks"]] == ["take", "look", "decide", "conclude"]
     assert "**QUIET** · tiny · version 1 · 600 rows" in seen["artifacts"]["tiny-window"]

@@ -135,6 +135,11 @@ def conclude_window(due: Due, seen: Seen, judged: Judged, settings: Settings) ->
     return windows.between(due.model, due.since, due.since + timedelta(microseconds=1))[0]
 
 
+def headline(window: Window) -> str:
+    """A window in a line."""
+    return f"{window.model}: {window.verdict.value}, {window.rows:,} rows: {'; '.join(window.reasons)}"
+
+
 def earlier_windows(due: Due, settings: Settings) -> tuple[Window, ...]:
     """The windows before it, as far back as anything is compared with, the newest last."""
     return Windows(settings.store_url).between(due.model, due.since - AS_FAR_BACK, due.since)
