@@ -13,15 +13,15 @@ REFERENCES, WINDOWS = 12, 8
 MOST = 12
 # Without the floor that no small effect passes, so that the thresholds themselves are held to their level.
 BARE = DriftPolicy(min_effect=0.0, resamples=200)
-TYPES = {name: "category" if name[0] == "c" else "number" for name in ("n0", "n1", "n2", "gap", "count", "c3", "c150")}
+TYPES = {name: "category" if name[0] == "c" else "number" for name in ("n0", "n1", "n2", "gap", "count", "c3", "c200")}
 ROLES = {**dict.fromkeys(TYPES, "input"), "count": "prediction"}
 
 
 def rows(rng, n, shift=0.0):
-    """Numbers that depend on each other, nulls, values that repeat, and labels of which many are rare."""
+    """Numbers that depend on each other, nulls, values that repeat, and many labels that are as rare as each other."""
     common = rng.normal(size=n)
     numbers = {f"n{i}": common + rng.normal(shift, 1, n) for i in range(3)}
-    labels = {f"c{k}": np.minimum(rng.zipf(1.3, n), k).astype(str) for k in (3, 150)}
+    labels = {f"c{k}": rng.integers(0, k, n).astype(str) for k in (3, 200)}
     gap = np.where(rng.random(n) < 0.1, np.nan, rng.exponential(size=n))
     return pd.DataFrame({**numbers, "gap": gap, "count": rng.poisson(1, n) * 1.0, **labels})
 
