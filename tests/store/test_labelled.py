@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from evergreen.store import labelled as module
+from evergreen.store.block import Block
+from evergreen.store.fields import plain_field
 from evergreen.store.labelled import LabelledTraffic
 from evergreen.store.ledger import Ledger
 from evergreen.store.prediction import Feedback, Prediction, Role
@@ -98,3 +100,35 @@ def test_pieces_together_are_the_whole(traffic, monkeypatch):
     monkeypatch.setattr(module, "_GROUPS", 2)
     assert len(list(LabelledTraffic(traffic.url).chunks("churn", NOW + 2 * DAY))) == 3
     assert read(traffic) == whole == {f"r{place}.0": f"l{place}" for place in range(11)}
+
+
+def test_rows_of_a_block_are_rows_like_others(traffic):
+    block = Block(
+        request="b1",
+        model="churn",
+        version=3,
+        role=Role.CHAMPION,
+        at=NOW,
+        latency_ms=1.0,
+        inputs={"price": plain_field([1.0, 2.0, 3.0]), "plan": plain_field(["basic", "pro", None])},
+        prediction=plain_field(["no", "yes", "no"]),
+        places=range(3),
+    )
+    traffic.write([block, prediction(5)], NOW + MINUTE)
+    traffic.write_feedback([replace(label(5), prediction_id="b1.1"), label(5)])
+    (chunk,) = LabelledTraffic(traffic.url).chunks("churn", NOW + 2 * DAY, columns=["price", "plan"])
+    assert chunk.answers.select(["id", "label", "complete"]).to_pylist() == [
+        {"id": "b1.1", "label": "yes", "complete": True},
+        {"id": "r5.0", "label": "yes", "complete": True},
+    ]
+    assert chunk.inputs.to_pylist() == [{"price": 2.0, "plan": "pro"}, {"price": 5.25, "plan": "basic"}]
+    assert read(traffic, since=NOW) == {"r5.0": "yes"}
+    assert LabelledTraffic(traffic.url).known("churn", ["b1.2", "b1.3", "r5.0"]) == {"b1.2", "r5.0"}
+
+
+def test_a_label_by_row_is_of_the_newest_request_before_it(traffic):
+    requests = [prediction(place, row_id="c1") for place in (0, 10, 60 * 48)]
+    traffic.write(requests, NOW + 3 * DAY)
+    traffic.write_feedback([label(0, prediction_id=None, row_id="c1")])
+    assert read(traffic) == {"r10.0": "yes"}
+    assert read(traffic, since=NOW + 5 * MINUTE) == {"r10.0": "yes"}

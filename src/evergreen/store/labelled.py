@@ -12,12 +12,14 @@ from evergreen.store.captured import Captured, Part, array_of, assemble
 from evergreen.store.database import answering, open_engine
 from evergreen.store.ground_truth import ids_kept, labels_of, read_labels
 from evergreen.store.prediction import Role
-from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
+from evergreen.store.tables import ground_truth, to_micros, traffic
 from evergreen.store.traffic_group import SPAN, choose, unpack
 
 CHUNK_ROWS = 50_000
-# Groups of a piece: as many numbers as a statement takes on any database.
+# Of a piece at most; most are small where requests are few.
 _GROUPS = 500
+# Names in one statement, and groups that are read ahead.
+_NAMES, _AHEAD = 500, 50
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,15 @@ class LabelledTraffic:
         begin = 0 if since is None else to_micros(since) + 1
         end = to_micros(as_of) + 1
         parts: list[Part] = []
-        groups: list[int] = []
         for row in self._groups(model, begin, as_of):
             part = Part(row["version"], row["role"], row["written_at"], unpack(row["content"], columns))
             parts.append(_within(part, begin, end))
-            groups.append(row["id"])
-            if len(groups) == _GROUPS or sum(part.rows for part in parts) >= CHUNK_ROWS:
-                yield self._with_labels(model, parts, groups, as_of, columns, unlabelled)
-                parts, groups = [], []
+            if len(parts) == _GROUPS or sum(part.rows for part in parts) >= CHUNK_ROWS:
+                chunk, parts = _assemble(parts, columns), []
+                yield _labelled(chunk, self._labels(model, chunk, as_of), unlabelled)
         if parts:
-            yield self._with_labels(model, parts, groups, as_of, columns, unlabelled)
+            chunk = _assemble(parts, columns)
+            yield _labelled(chunk, self._labels(model, chunk, as_of), unlabelled)
 
     def known(self, model: str, ids: Sequence[str]) -> set[str]:
         """Those of these names that a prediction of the model has."""
@@ -75,22 +76,30 @@ class LabelledTraffic:
         during = (first_at >= begin - SPAN) & (c.first_at <= as_of) & (c.written_at <= as_of)
         query = sa.select(traffic).where(mine & during).order_by(c.first_at, c.id)
         with answering(self.url), self._engine.connect() as connection:
-            yield from connection.execution_options(yield_per=_GROUPS).execute(query).mappings()
+            yield from connection.execution_options(yield_per=_AHEAD).execute(query).mappings()
 
-    def _with_labels(
-        self,
-        model: str,
-        parts: list[Part],
-        groups: list[int],
-        as_of: datetime,
-        columns: Sequence[str] | None,
-        unlabelled: bool,
-    ) -> Captured:
-        chunk, f = _assemble(parts, columns), ground_truth.c
-        query = labels_of(model, predictions.c.traffic.in_(groups), (f.at <= as_of) & (f.received_at <= as_of))
+    def _labels(self, model: str, chunk: Captured, as_of: datetime) -> dict[str, tuple[Any, int]]:
+        """What was known of the rows of a chunk. By their names, as whoever begins with the labels reads all of them
+        again for every chunk.
+        """
+        f, ids, row_ids = ground_truth.c, *(chunk.answers.column(name) for name in ("id", "row_id"))
+        # Hidden from SQLite's planner, which would go by model and time and meet every label there is.
+        received, of = sa.type_coerce(f.received_at, sa.BigInteger) + 0, f.model.concat("")
+        known = (f.at <= as_of) & (received <= to_micros(as_of))
+        about = (f.id, f.prediction_id.label("prediction"), f.label, f.at, f.received_at)
+        by_id = sa.select(*about).where((of == model) & known)
+        found: list[Any] = []
         with answering(self.url), self._engine.connect() as connection:
-            known = read_labels(connection.execute(query).mappings())
-        return _labelled(chunk, known, unlabelled)
+            for names in _batched(ids):
+                found += connection.execute(by_id.where(f.prediction_id.in_(names))).mappings()
+            for names in _batched(row_ids.drop_null().unique()):
+                by_row = f.prediction_id.is_(None) & f.row_id.in_(names)
+                found += connection.execute(labels_of(model, known=known & by_row)).mappings()
+        return read_labels(iter(found))
+
+
+def _batched(names: Any) -> Iterator[list[str]]:
+    return (names.slice(start, _NAMES).to_pylist() for start in range(0, len(names), _NAMES))
 
 
 def _assemble(parts: list[Part], columns: Sequence[str] | None) -> Captured:
