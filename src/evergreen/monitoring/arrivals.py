@@ -20,6 +20,8 @@ AS_FAR_BACK = timedelta(days=35)
 _TAIL = 0.05
 _FACTOR = 2.0
 _SHORTEST_SILENCE = timedelta(minutes=10)
+# Fewer rows an hour are said with a digit after the point.
+_ROUND = 10
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,14 @@ def judge_volume(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
     rate = rows / hours
     missing = _missing(known, arrivals)
     if missing and not rows and _stopped(known, hours):
-        why = f"no row came in {_long(arrivals.until - arrivals.since)}: the traffic has stopped"
+        why = f"no row came in {in_words(arrivals.until - arrivals.since)}: the traffic has stopped"
         return Signal(SignalKind.VOLUME, Outcome.FAIL, why, 0.0, details=details)
     if missing:
-        why = f"{rows:,} rows, {rate:,.3g} an hour; {missing}"
+        why = f"{rows:,} rows, {_rounded(rate)} an hour; {missing}"
         return Signal(SignalKind.VOLUME, Outcome.UNKNOWN, why, rate, details=details)
     lower, upper = _band([_rate(window) for window in known])
     outcome = Outcome.FAIL if _outside(rows, lower * hours, upper * hours) else Outcome.PASS
-    why = f"{rate:,.3g} rows an hour, usual are {lower:,.3g} to {upper:,.3g}"
+    why = f"{_rounded(rate)} rows an hour, usual are {_rounded(lower)} to {_rounded(upper)}"
     return Signal(SignalKind.VOLUME, outcome, why, rate, None, lower, upper, details)
 
 
@@ -91,7 +93,7 @@ def judge_freshness(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
         return Signal(SignalKind.FRESHNESS, Outcome.UNKNOWN, "no row has come yet")
     silence = (_micros(arrivals.until) - last) / 1e6
     details = {"last_at": _moment(last).isoformat(), "longest_pause": _longest_pause(inside, before, known)}
-    said = f"the last row came {_long(timedelta(seconds=silence))} before the window's end"
+    said = f"the last row came {in_words(timedelta(seconds=silence))} before the window's end"
     missing = _missing(known, arrivals)
     pauses = [pause for window in known if (pause := _pause_of(window)) is not None]
     if missing or not pauses:
@@ -99,7 +101,7 @@ def judge_freshness(arrivals: Arrivals, earlier: Sequence[Window]) -> Signal:
         return Signal(SignalKind.FRESHNESS, Outcome.UNKNOWN, why, silence, details=details)
     bound = max(_FACTOR * max(pauses), _SHORTEST_SILENCE.total_seconds())
     outcome = Outcome.PASS if silence <= bound else Outcome.FAIL
-    why = f"{said}; up to {_long(timedelta(seconds=bound))} is usual"
+    why = f"{said}; up to {in_words(timedelta(seconds=bound))} is usual"
     return Signal(SignalKind.FRESHNESS, outcome, why, silence, bound, details=details)
 
 
@@ -177,13 +179,19 @@ def _moment(micros: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
 
 
-def _long(time: timedelta) -> str:
+def in_words(time: timedelta) -> str:
     """A time in words, to the unit that matters.
 
-    >>> _long(timedelta(minutes=90)), _long(timedelta(seconds=4)), _long(timedelta(days=3))
-    ('1.5 hours', '4 seconds', '3 days')
+    >>> in_words(timedelta(minutes=90)), in_words(timedelta(days=3)), in_words(timedelta(milliseconds=20))
+    ('1.5 hours', '3 days', 'less than a second')
     """
     seconds = time.total_seconds()
+    if seconds < 1:
+        return "less than a second"
     units = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
     size, name = next((unit for unit in units if seconds >= 1.5 * unit[0]), units[-1])
     return f"{seconds / size:.3g} {name}"
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= _ROUND else f"{rate:.2g}"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from evergreen.checks import Outcome
+from evergreen.monitoring.arrivals import in_words
 from evergreen.monitoring.chance import exceeds
 from evergreen.spec.base import format_duration
 from evergreen.spec.model import ModelSpec
@@ -79,7 +80,7 @@ def judge_age(trained_until: datetime | None, limit: timedelta | None, now: date
         outcome = Outcome.PASS if limit is None else Outcome.UNKNOWN
         return Signal(SignalKind.AGE, outcome, "the champion's training rows have no time", bound=bound)
     days = (now - trained_until).total_seconds() / 86400
-    why = f"the champion's newest training row is {days:.3g} days old"
+    why = f"the champion's newest training row is {in_words(now - trained_until)} old"
     if limit is None:
         return Signal(SignalKind.AGE, Outcome.PASS, f"{why}; the spec declares no limit", days)
     outcome = Outcome.FAIL if days > limit.total_seconds() / 86400 else Outcome.PASS
