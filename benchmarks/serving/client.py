@@ -1,7 +1,7 @@
 """A client of its own process: connections that ask, wait for the answer, and ask again.
 
-`client.py PORT PATH CONNECTIONS SECONDS BODIES.json` prints how many answers there were, how many of them were no 200,
-and their p50 and p99 as seen here, where many connections share one process.
+`client.py PORT PATH CONNECTIONS SECONDS BODIES.json KIND` prints how many answers there were, how many of them were no
+200, and their p50 and p99 as seen here, where many connections share one process.
 """
 
 import asyncio
@@ -69,9 +69,10 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
     return {"p50_ms": round(at[0], 3), "p99_ms": round(at[1], 3)}
 
 
-async def main(port: int, path: str, connections: int, seconds: float, file: str) -> None:
+async def main(port: int, path: str, connections: int, seconds: float, file: str, kind: str) -> None:
+    headers = (("content-type", kind), ("accept", kind))
     with open(file, encoding="utf-8") as opened:
-        requests = [request_of(path, body.encode()) for body in json.load(opened)]
+        requests = [request_of(path, body.encode("latin-1"), headers) for body in json.load(opened)]
     found: list[float] = []
     until = time.perf_counter() + seconds
     turned = [requests[i % len(requests) :] + requests[: i % len(requests)] for i in range(connections)]
@@ -80,4 +81,4 @@ async def main(port: int, path: str, connections: int, seconds: float, file: str
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:7]))

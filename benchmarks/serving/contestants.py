@@ -9,17 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from benchmarks.serving import workload
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / ".work"
 PEERS = HERE / "peers"
 PORT = "{port}"
+ARROW = "application/vnd.apache.arrow.stream"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A server. `command` and `home` name the port as {port}; `form` is how it takes rows."""
+    """A server, or another form to ask the server of `shares` in. `command` names the port as {port}.
+
+    `form` is how it takes rows, and `says` finds the predictions in its answer.
+    """
 
     name: str
     said: str
@@ -27,8 +33,11 @@ class Contestant:
     health: str = "/health"
     path: str = "/predict"
     form: str = "rows"
-    says: Callable[[Any], Any] | None = lambda answer: answer["predictions"]
+    says: Callable[[bytes], Any] | None = lambda answer: json.loads(answer)["predictions"]
     environment: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "application/json"
+    shares: str = ""
+    only_batches: bool = False
 
 
 def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
@@ -56,6 +65,19 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
             environment=state,
         ),
         Contestant(
+            "columns", "the same, `columns`", (), form="columns", says=_ours, shares="evergreen", only_batches=True
+        ),
+        Contestant(
+            "arrow",
+            "the same, Arrow both ways",
+            (),
+            form="arrow",
+            says=_ours_in_arrow,
+            kind=ARROW,
+            shares="evergreen",
+            only_batches=True,
+        ),
+        Contestant(
             "fastapi", "naive FastAPI", (*uvicorn, "--app-dir", str(PEERS), "naive_fastapi:app"), environment=named
         ),
         Contestant(
@@ -66,15 +88,15 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
             "BentoML, batching",
             (str(peers / "bentoml"), "serve", "batching_bentoml:Model", "--working-dir", str(PEERS), "--port", PORT),
             "/healthz",
-            says=lambda answer: answer,
+            says=json.loads,
             environment=bento,
         ),
         Contestant("raw", "limit: an empty endpoint, raw ASGI", empty, says=None),
-        Contestant("empty", "limit: an empty endpoint of FastAPI", empty, path="/fastapi", says=None),
+        Contestant("empty", "limit: an empty endpoint of FastAPI", (), path="/fastapi", says=None, shares="raw"),
     )
 
 
-NAMES = ("mlflow", "evergreen", "fastapi", "flask", "bentoml", "raw", "empty", "loop")
+NAMES = ("mlflow", "evergreen", "columns", "arrow", "fastapi", "flask", "bentoml", "raw", "empty", "loop")
 LOOP = "limit: `pipeline.predict` in a loop, no server"
 
 
@@ -110,11 +132,28 @@ def body_of(form: str, rows: list[dict[str, Any]]) -> bytes:
     """A request of these rows."""
     if form == "own" and len(rows) == 1:
         return json.dumps(rows[0]).encode()
+    if form == "columns":
+        return json.dumps({"columns": {name: [row[name] for row in rows] for name in rows[0]}}).encode()
+    if form == "arrow":
+        return _in_arrow(rows)
     if form == "split":
         split = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
         return json.dumps({"dataframe_split": split}).encode()
     return json.dumps({"rows": rows}).encode()
 
 
-def _ours(answer: Any) -> list[Any]:
-    return [one["prediction"] for one in answer.get("predictions", [answer])]
+def _in_arrow(rows: list[dict[str, Any]]) -> bytes:
+    table = pa.Table.from_pylist(rows)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _ours(answer: bytes) -> list[Any]:
+    said = json.loads(answer)
+    return [one["prediction"] for one in said.get("predictions", [said])]
+
+
+def _ours_in_arrow(answer: bytes) -> list[Any]:
+    return pa.ipc.open_stream(answer).read_all()["prediction"].to_pylist()

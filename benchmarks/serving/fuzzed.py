@@ -117,7 +117,12 @@ _label = st.fixed_dictionaries(
 )
 _about = st.sampled_from(["prediction_id", "row_id"])
 _labels = st.builds(lambda said, about, number: {**said, about: f"A-{number}"}, _label, _about, st.integers(0, 99))
-_predictions = _valid_row.map(_json) | _valid_rows.map(lambda rows: _json({"rows": rows}))
+_columned = st.lists(_plain_row, min_size=1, max_size=4).map(lambda rows: {n: [row[n] for row in rows] for n in ROW})
+_predictions = st.one_of(
+    _valid_row.map(_json),
+    _valid_rows.map(lambda rows: _json({"rows": rows})),
+    _columned.map(lambda columns: _json({"columns": columns})),
+)
 _invocations = st.lists(_plain_row, min_size=1, max_size=4).flatmap(
     lambda rows: st.sampled_from([_split(rows), {"dataframe_records": rows}, {"instances": rows}]).map(_json)
 )
@@ -150,7 +155,7 @@ _anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*ROW, "x"]), inner, max_size=4),
     max_leaves=12,
 )
-_forms = st.sampled_from(["rows", "feedback", "dataframe_split", "dataframe_records", "instances"])
+_forms = st.sampled_from(["rows", "columns", "feedback", "dataframe_split", "dataframe_records", "instances"])
 _spoiled_row = st.fixed_dictionaries({name: st.just(value) | _anything for name, value in ROW.items()})
 _bodies = (
     st.binary(max_size=60)
@@ -158,6 +163,10 @@ _bodies = (
     | _spoiled_row.map(_json)
     | st.lists(_spoiled_row, max_size=3).map(lambda rows: _json({"rows": rows}))
     | st.builds(lambda form, inside: _json({form: inside}), _forms, _anything)
+    | _spoiled_row.map(lambda columns: _json({"columns": columns}))
+    | st.fixed_dictionaries(
+        {name: st.lists(st.just(value) | _anything, max_size=2) for name, value in ROW.items()}
+    ).map(lambda columns: _json({"columns": columns}))
     | st.lists(_spoiled_row, max_size=2).map(lambda rows: _json(_split(rows)))
     | st.integers(1, 3000).map(lambda depth: b"[" * depth)
     | st.integers(1, 3000).map(lambda depth: b'{"rows":' * depth)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -93,9 +93,13 @@ def measure_kind(
     wanted = [who for who in contestants.contestants(home, model) if who.name in options.only]
     found = {who.name: Figures(who.said) for who in wanted}
     with ExitStack() as started:
-        servers = [start(who, home, started) for who in wanted]
-        for server in servers:
-            require_equal(server, model)
+        servers: list[Server] = []
+        for who in wanted:
+            shared = next((one for one in servers if one.who.name == who.shares), None)
+            if who.shares and shared is None:
+                sys.exit(f"{who.name} asks the server of {who.shares}: name both with --only")
+            servers.append(replace(shared, who=who, warm=set()) if shared else start(who, home, started))
+            require_equal(servers[-1], model)
         measured: list[tuple[str, Callable[[Case], dict[str, Any]]]] = [
             (server.who.name, lambda case, server=server: measure(server, case, options.seconds)) for server in servers
         ]
@@ -103,7 +107,7 @@ def measure_kind(
             found["loop"] = Figures(contestants.LOOP)
             measured.append(("loop", lambda case: loop(model, case, options.seconds)))
         for case, name, ask in turns(cases, measured, options.rounds):
-            if name == "loop" and case.connections > 1:
+            if is_left_out(name, case, wanted):
                 progress.done += 1
                 continue
             found[name].add(case, ask(case))
@@ -111,6 +115,13 @@ def measure_kind(
         for server in servers:
             found[server.who.name].peak_megabytes = peak_megabytes(server.process)
     return found
+
+
+def is_left_out(name: str, case: Case, wanted: list[Contestant]) -> bool:
+    """True for a loop that asks on many connections, and for forms that are for batches alone."""
+    if name == "loop":
+        return case.connections > 1
+    return case.rows == 1 and next(who for who in wanted if who.name == name).only_batches
 
 
 def turns(cases: list[Case], measured: list[Any], rounds: int) -> Iterator[tuple[Case, str, Callable[[Case], Any]]]:
@@ -136,17 +147,17 @@ def require_equal(server: Server, model: workload.Model) -> None:
     import pandas as pd
 
     (rows,) = workload.requests_of(_CHECKED_ROWS, 1)
-    expected = model.fitted.predict(pd.DataFrame(rows)).tolist()
-    asked = [rows, *([row] for row in rows)]
-    said = [server.who.says(post(server, body_of(server.who.form, some))) for some in asked]
-    if said[0] != expected or [one for (one,) in said[1:]] != expected:
-        sys.exit(f"{server.who.name} does not answer as the pipeline does")
+    asked = [rows] if server.who.only_batches else [rows, *([row] for row in rows)]
+    for some in asked:
+        said = server.who.says(post(server, body_of(server.who.form, some)))
+        if said != model.fitted.predict(pd.DataFrame(some)).tolist():
+            sys.exit(f"{server.who.name} does not answer as the pipeline does")
 
 
-def post(server: Server, body: bytes) -> Any:
+def post(server: Server, body: bytes) -> bytes:
     address = f"http://127.0.0.1:{server.port}{server.who.path}"
-    with urlopen(Request(address, body, {"content-type": "application/json"})) as answer:
-        return json.load(answer)
+    with urlopen(Request(address, body, {"content-type": server.who.kind, "accept": server.who.kind})) as answer:
+        return answer.read()
 
 
 def measure(server: Server, case: Case, seconds: float) -> dict[str, Any]:
@@ -155,14 +166,18 @@ def measure(server: Server, case: Case, seconds: float) -> dict[str, Any]:
     server.warm.add(case)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         some = workload.requests_of(case.rows, 100 if case.rows == 1 else 4)
-        json.dump([body_of(server.who.form, rows).decode() for rows in some], file)
+        json.dump([body_of(server.who.form, rows).decode("latin-1") for rows in some], file)
         file.flush()
         client = [sys.executable, str(HERE / "client.py"), str(server.port), server.who.path, str(case.connections)]
         if not is_warm:
             # Whatever is made at the first use is made in a first, short one; peers that adapt do so then.
-            subprocess.run([*client, str(min(_WARM_SECONDS, seconds)), file.name], check=True, capture_output=True)
+            subprocess.run(
+                [*client, str(min(_WARM_SECONDS, seconds)), file.name, server.who.kind], check=True, capture_output=True
+            )
         before = cpu_seconds(server.process)
-        done = subprocess.run([*client, str(seconds), file.name], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [*client, str(seconds), file.name, server.who.kind], check=True, capture_output=True, text=True
+        )
         spent = cpu_seconds(server.process) - before
     return {"cpu_s": spent, **json.loads(done.stdout)}
 
