@@ -13,6 +13,7 @@ repository (CC BY 4.0), each with its moment in a column `event_time`.
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def main() -> None:
         for every in (None, given.retrain_every):
             looked = list(watch(table, rows, every))
             print(summarise(table, looked), flush=True)
-            drawn += [(table, looked)] if every is None else []
+            drawn += [(table, looked)] if every is not None else []
     if given.picture:
         draw(drawn, given.picture)
 
@@ -162,15 +163,20 @@ def summarise(table: Table, looked: list[Looked]) -> str:
 
 
 def draw(drawn: list[tuple[Table, list[Looked]]], path: Path) -> None:
-    """Estimate with its band, and what came true, over time."""
+    """Estimate with its band, and what came true, over time; a vertical line is another champion."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     for axes, (table, looked) in zip(figure.subplots(len(drawn), 1), drawn, strict=True):
         at = [each.until for each in looked]
         axes.fill_between(at, [x.lower for x in looked], [x.upper for x in looked], color="#cfe0f2", lw=0,
-                          label="where the estimate stays without drift")  # fmt: skip
-        axes.axhline(looked[0].holdout, color="#8a929a", lw=1, ls=":", label="the champion's holdout")
+                          label="band without drift")  # fmt: skip
+        axes.plot(
+            at, [x.holdout for x in looked], color="#8a929a", lw=1, ls=":", label="“nothing changed”: the holdout"
+        )
+        for before, each in pairwise(looked):
+            if before.champion != each.champion:
+                axes.axvline(each.until, color="#20262c", lw=0.7, alpha=0.5)
         axes.plot(at, [x.estimate for x in looked], color="#2f6fb0", lw=1.6, label="estimated, without labels")
         axes.plot(at, [x.realised for x in looked], color="#1f7a4d", lw=1.6, label="realised")
         raised = [each for each in looked if each.raised]
@@ -180,7 +186,8 @@ def draw(drawn: list[tuple[Table, list[Looked]]], path: Path) -> None:
         axes.grid(color="#dfe3e6", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8.5)
-    figure.axes[0].legend(fontsize=8.5, frameon=False, loc="upper left", ncols=2)
+    lines, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, fontsize=8.5, frameon=False, loc="outside upper left", ncols=5)
     figure.savefig(path, dpi=144, metadata={"Software": None})
 
 
