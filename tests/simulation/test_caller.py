@@ -12,7 +12,7 @@ from evergreen.serving.capture import Capture
 from evergreen.serving.capture import Limits as CaptureLimits
 from evergreen.simulation.caller import Caller, Plan
 from evergreen.simulation.client import Server
-from evergreen.simulation.drifts import Drift
+from evergreen.simulation.kinds import Drift
 from evergreen.spec.model import ModelSpec
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic

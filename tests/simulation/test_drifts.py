@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.simulation.drifts import Columns, Drift, draw_rows
+from evergreen.simulation.drifts import Columns, draw_rows
+from evergreen.simulation.kinds import Drift
 
 ROWS = 20_000
 COLUMNS = Columns("late", True, ("weight", "price"), nullable=("weight",), floors=(("price", 0.0),))

@@ -11,7 +11,7 @@ import typer
 
 from evergreen.errors import EvergreenError, UserError
 from evergreen.settings import Settings
-from evergreen.simulation.drifts import Drift
+from evergreen.simulation.kinds import Drift
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,8 @@ import numpy as np
 
 from evergreen.errors import UnavailableError
 from evergreen.simulation.client import Label, Server
-from evergreen.simulation.drifts import Drift, draw_rows
+from evergreen.simulation.drifts import draw_rows
+from evergreen.simulation.kinds import Drift
 from evergreen.simulation.rows import LiveRow, at_moment, known_columns, live_rows
 from evergreen.spec.model import ModelSpec
 

@@ -2,26 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from evergreen.simulation.kinds import Drift
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PRIOR = 2 / 3
 _VALUES_OUT_OF_RANGE, _VALUES_LOST = 0.3, 0.6
-
-
-class Drift(StrEnum):
-    """What happens to live rows."""
-
-    NONE = "none"
-    COVARIATE = "covariate"  # other rows come, and what follows from them is as before
-    CONCEPT = "concept"  # the same rows come, and something else follows from them
-    PRIOR = "prior"  # one outcome becomes more frequent, its rows look as before
-    BROKEN_FEED = "broken_feed"  # values are lost, or out of range
 
 
 @dataclass(frozen=True)
