@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from itertools import count
 
-from evergreen.serving.capture import Capture, Limits
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.handles import Prediction, Role
 from evergreen.store.traffic_writer import TrafficWriter
 
@@ -25,7 +25,7 @@ async def answer(capture: Capture, durable: bool, numbers: count) -> None:
 
 
 async def main(url: str, mode: str, linger: str = "0.05") -> None:
-    capture, numbers = Capture(TrafficWriter(url), lambda: NOW, limits=Limits(linger=float(linger))), count()
+    capture, numbers = Capture(TrafficWriter(url), lambda: NOW, limits=CaptureLimits(linger=float(linger))), count()
     os.write(1, b"ready\n")
     # Of several at once the acknowledgements would come in another order than the rows.
     at_once = 8 if mode == "durable" else 1

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from evergreen.errors import IntegrityError, RowError, UnavailableError
-from evergreen.serving.capture import Capture, Limits
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.handles import Prediction, Role
 from evergreen.serving.kept import Kept, kept_of
 from evergreen.spec import ModelSpec
@@ -28,8 +28,8 @@ from evergreen.store.traffic_writer import TrafficWriter
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 END = datetime(2026, 3, 3, tzinfo=UTC)
-QUICK = Limits(linger=0.01, first_pause=0.01, longest_pause=0.05)
-PATIENT = Limits(linger=60)
+QUICK = CaptureLimits(linger=0.01, first_pause=0.01, longest_pause=0.05)
+PATIENT = CaptureLimits(linger=60)
 GUIDE = Path(__file__).parents[2] / "docs" / "traffic.md"
 CHILD = Path(__file__).with_name("child.py")
 
@@ -78,7 +78,7 @@ def build(shelf):
     """Captures that are closed in the end."""
     made: list[Capture] = []
 
-    def new(limits: Limits = QUICK, rules: dict[str, Kept] | None = None) -> Capture:
+    def new(limits: CaptureLimits = QUICK, rules: dict[str, Kept] | None = None) -> Capture:
         made.append(Capture(shelf, lambda: NOW, rules, limits))
         return made[-1]
 

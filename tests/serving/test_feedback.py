@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from evergreen.serving import feedback
-from evergreen.serving.capture import Capture, Limits
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.kept import Kept
-from evergreen.serving.limits import Limits as Bounds
+from evergreen.serving.limits import CaptureLimits as Bounds
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
@@ -29,7 +29,7 @@ def traffic(tmp_path):
 @pytest.fixture
 def shop(traffic):
     """An application, and how to let its capture catch up."""
-    capture = Capture(TrafficWriter(traffic.url), lambda: NOW, limits=Limits(linger=60))
+    capture = Capture(TrafficWriter(traffic.url), lambda: NOW, limits=CaptureLimits(linger=60))
     yield application(served(), capture=capture, labels=traffic), capture
     capture.close(30)
 

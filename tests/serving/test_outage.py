@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from evergreen.errors import UnavailableError
-from evergreen.serving.capture import Capture, Limits
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.handles import Prediction, Role
 from evergreen.serving.kept import Kept
 
@@ -54,7 +54,7 @@ def open_capture(store):
     made: list[Capture] = []
 
     def build(**rules) -> Capture:
-        limits = Limits(group_rows=1, linger=0, first_pause=0.001, longest_pause=0.005)
+        limits = CaptureLimits(group_rows=1, linger=0, first_pause=0.001, longest_pause=0.005)
         made.append(Capture(store, lambda: NOW, {"churn": Kept(**rules)}, limits))
         return made[-1]
 

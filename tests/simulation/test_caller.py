@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.serving.capture import Capture
-from evergreen.serving.capture import Limits as CaptureLimits
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.simulation.caller import Caller, Plan
 from evergreen.simulation.client import Server
 from evergreen.simulation.kinds import Drift

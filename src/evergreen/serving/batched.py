@@ -12,7 +12,7 @@ log = logging.getLogger("evergreen.capture")
 
 
 @dataclass(frozen=True)
-class Limits:
+class CaptureLimits:
     """How much may wait and how long, in rows and seconds.
 
     A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.

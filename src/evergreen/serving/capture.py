@@ -12,7 +12,7 @@ from typing import Protocol
 
 from evergreen.errors import EvergreenError, RowError, UnavailableError
 from evergreen.serving.answers import Answered
-from evergreen.serving.batched import Batch, Limits, answer
+from evergreen.serving.batched import Batch, CaptureLimits, answer
 from evergreen.serving.handles import Prediction
 from evergreen.serving.kept import KEEP_ALL, Kept, Rules
 from evergreen.store.block import Block
@@ -72,7 +72,7 @@ class Capture:
         writer: Writer,
         clock: Callable[[], datetime],
         rules: Mapping[str, Kept] | None = None,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: CaptureLimits = CaptureLimits(),  # noqa: B008 - frozen
     ) -> None:
         self._writer, self._clock, self._rules, self._limits = writer, clock, Rules(dict(rules or {})), limits
         self._waiting: deque[Batch] = deque()
