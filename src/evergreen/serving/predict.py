@@ -34,20 +34,13 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Kitchen:
-    """What predictions are made with: who is there, who answers, and where the answers go."""
+class Predictor:
+    """Answers /predict and /invocations: of whom, by whom, and where the answers are captured."""
 
     desk: Desk
     contest: Contest
     tally: Tally
     sink: Sink | None = None
-
-
-@dataclass
-class Predictor:
-    """Answers /predict and /invocations."""
-
-    kitchen: Kitchen
 
     async def predict(self, name: str, ask: Ask) -> Reply:
         """One row or many, in JSON, Arrow or Parquet."""
@@ -70,15 +63,15 @@ class Predictor:
         rival = None
         if challenger is not None:
             rival = replace(order, model=challenger, reader=challenger.reader)
-        made = await self.kitchen.contest.make(order, rival)
+        made = await self.contest.make(order, rival)
         model = made.model
         await self._keep(model.model, made.captured)
-        self.kitchen.tally.rows[model.model, model.version] += len(made.captured)
+        self.tally.rows[model.model, model.version] += len(made.captured)
         version = (b"x-evergreen-model-version", b"%d" % model.version)
         return Reply(made.body, content_type=kind, headers=(version,), model=model.model)
 
     async def _keep(self, model: str, predictions: Answered) -> None:
-        sink = self.kitchen.sink
+        sink = self.sink
         if sink is None:
             return
         if not sink.is_durable(model):
@@ -91,7 +84,7 @@ class Predictor:
 
     def _asked(self, name: str) -> tuple[ServedModel, ServedModel | None]:
         """Champion and challenger of a model, as of one moment. Raises Refused where nobody answers."""
-        desk = self.kitchen.desk
+        desk = self.desk
         if not name:
             names = desk.names
             if not names:

@@ -18,7 +18,7 @@ from evergreen.serving.feedback import Labels, Listener
 from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
 from evergreen.serving.metrics import Board, Gauge, Tally
-from evergreen.serving.predict import Kitchen, Predictor
+from evergreen.serving.predict import Predictor
 from evergreen.serving.security import Guard
 from evergreen.serving.shadow import Shadow
 from evergreen.serving.state import Follows, State
@@ -55,8 +55,8 @@ def build_app(dependencies: Dependencies, version: str = "") -> Application:
     reader = Reader(dependencies.limits)
     contest = _contest(dependencies, tally)
     capture, trials = dependencies.capture, dependencies.trials
-    kitchen = Kitchen(desk, contest, tally, capture)
-    app = Application(desk, guard, reader, tally, dependencies.ids, _routes(dependencies, kitchen))
+    predictor = Predictor(desk, contest, tally, capture)
+    app = Application(desk, guard, reader, tally, dependencies.ids, _routes(dependencies, predictor))
     state = State(
         desk, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
     )
@@ -85,8 +85,7 @@ def _stove(dependencies: Dependencies, tally: Tally, name: str) -> Stove:
     return Stove(Lanes(lane), batches, limits, dependencies.clock)
 
 
-def _routes(dependencies: Dependencies, kitchen: Kitchen) -> dict[str, Route]:
-    predictor = Predictor(kitchen)
+def _routes(dependencies: Dependencies, predictor: Predictor) -> dict[str, Route]:
     listener = Listener(
         dependencies.desk,
         dependencies.labels,
