@@ -10,7 +10,7 @@ import pytest
 from evergreen.serving import feedback
 from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.kept import Kept
-from evergreen.serving.limits import CaptureLimits as Bounds
+from evergreen.serving.limits import Limits
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
 from evergreen.store.traffic_writer import TrafficWriter
@@ -173,7 +173,7 @@ def test_many_labels_are_not_read_on_the_loop(monkeypatch, count, apart):
 
 def test_labels_that_wait_for_the_store_have_a_bound():
     shelf = Shelf(free=False)
-    app = application(served(), labels=shelf, limits=Bounds(batches=4))
+    app = application(served(), labels=shelf, limits=Limits(batches=4))
     said = ("POST", "/feedback", {"json": {"row_id": "p1", "label": "yes"}})
 
     async def run():
