@@ -46,7 +46,7 @@ def explain(columns: Sequence[Moved], score: float, bound: float, rows: int, not
         most = alone or [column for column in columns if column.weight > 0]
         said = f"{_list(most)}; weighted distance {score:.3f}, above {bound:.3f}"
     elif alone:
-        said = f"{_list(alone)}; the others hold still (weighted distance {score:.3f}, up to {bound:.3f} is nothing)"
+        said = f"{_list(alone)}; all columns together {score:.3f}, of which up to {bound:.3f} is nothing"
     elif light:
         said += f"; {_list(light)} moved, and the model hardly looks there"
     return f"{said}; {note}" if note else said
