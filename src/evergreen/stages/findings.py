@@ -226,7 +226,8 @@ def _lost(digest: str, records: Records) -> str:
 
 
 def _reference(records: Records) -> Iterator[Problem]:
-    """The sample and the profile that the next run measures drift against."""
+    """The sample and the profile that drift is measured against, and the answers that losses are held against."""
+    from evergreen.registry.baseline import fetch_baseline
     from evergreen.registry.reference import fetch_reference
 
     number = records.aliases.get(CHAMPION)
@@ -236,6 +237,7 @@ def _reference(records: Records) -> Iterator[Problem]:
     try:
         with TemporaryDirectory(prefix="evergreen-audit-") as folder:
             fetch_reference(tracking_of(records.settings), champion, Path(folder))
+            fetch_baseline(tracking_of(records.settings), champion, Path(folder))
     except UnavailableError:
         raise
     except EvergreenError as error:
