@@ -12,8 +12,8 @@ from evergreen.serving.limits import Limits
 from evergreen.serving.order import Made, Order
 from evergreen.serving.reader import Rows
 from evergreen.serving.refused import Refused
+from evergreen.serving.scheduler import Scheduler
 from evergreen.serving.shadow import Copy, Shadow
-from evergreen.serving.stove import Stove
 from evergreen.serving.trial import Counted, Trial, Trials
 
 log = logging.getLogger("evergreen.contest")
@@ -26,13 +26,13 @@ _ROWS = 1_000
 class Contest:
     """Answers by the champion, and by a challenger where that is tried.
 
-    The challenger has a stove of its own, so that its slowness is nobody else's; after `patience` seconds, and as many
-    for each thousand rows, the champion answers instead.
+    The challenger has a scheduler of its own, so that its slowness is nobody else's; after `patience` seconds, and as
+    many for each thousand rows, the champion answers instead.
     """
 
     desk: Desk
-    stove: Stove
-    spare: Stove
+    scheduler: Scheduler
+    spare: Scheduler
     trials: Trials
     shadow: Shadow
     limits: Limits
@@ -44,7 +44,7 @@ class Contest:
         trial = None if rival is None else self.trials.of(rival.model)
         if trial is None or rival is None:
             return await self._by_champion(order)
-        asked = await self.stove.read(order)
+        asked = await self.scheduler.read(order)
         if not trial.picks(asked, order.ask.id):
             return await self._by_champion(order, asked, trial.champion if trial.splits else None)
         if not trial.splits:
@@ -56,7 +56,7 @@ class Contest:
         watched = self.trials.watching(order.model)
         sides = [side for side in (seen, watched) if side is not None]
         try:
-            made = await self.stove.make(order, asked)
+            made = await self.scheduler.make(order, asked)
         except Exception as error:
             for side in sides if _is_ours(error) else ():
                 side.failed()

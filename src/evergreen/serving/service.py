@@ -19,10 +19,10 @@ from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
 from evergreen.serving.metrics import Board, Gauge, Tally
 from evergreen.serving.predict import Predictor
+from evergreen.serving.scheduler import Scheduler
 from evergreen.serving.security import Guard
 from evergreen.serving.shadow import Shadow
 from evergreen.serving.state import Follows, State
-from evergreen.serving.stove import Stove
 from evergreen.serving.trial import Trials
 
 
@@ -60,7 +60,7 @@ def build_app(dependencies: Dependencies, version: str = "") -> Application:
     state = State(
         desk, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
     )
-    gauges = _gauges(dependencies, (contest.stove.lane, contest.spare.lane), reader)
+    gauges = _gauges(dependencies, (contest.scheduler.lane, contest.spare.lane), reader)
     board = Board(tally, desk, gauges, trials, lambda: state.readiness(True).models or {})
     app.others = build_pages(desk, guard, state, board, dependencies.ids, version)
     return app
@@ -69,11 +69,11 @@ def build_app(dependencies: Dependencies, version: str = "") -> Application:
 def _contest(dependencies: Dependencies, tally: Tally) -> Contest:
     limits, clock = dependencies.limits, dependencies.clock
     # A challenger that is slow, or never comes back, is nobody else's business.
-    stove, spare = (_stove(dependencies, tally, name) for name in ("evergreen", "challenger"))
-    return Contest(dependencies.desk, stove, spare, dependencies.trials, dependencies.shadow, limits, clock)
+    scheduler, spare = (_scheduler(dependencies, tally, name) for name in ("evergreen", "challenger"))
+    return Contest(dependencies.desk, scheduler, spare, dependencies.trials, dependencies.shadow, limits, clock)
 
 
-def _stove(dependencies: Dependencies, tally: Tally, name: str) -> Stove:
+def _scheduler(dependencies: Dependencies, tally: Tally, name: str) -> Scheduler:
     limits = dependencies.limits
     # Slow models and large requests do not wait for each other.
     batches = ThreadPoolExecutor(1, f"{name}-batches")
@@ -82,7 +82,7 @@ def _stove(dependencies: Dependencies, tally: Tally, name: str) -> Stove:
         calls = ThreadPoolExecutor(1, f"{name}-calls")
         return Lane(calls, limits.call_rows, limits.queue_rows, tally.call)
 
-    return Stove(Lanes(lane), batches, limits, dependencies.clock)
+    return Scheduler(Lanes(lane), batches, limits, dependencies.clock)
 
 
 def _routes(dependencies: Dependencies, predictor: Predictor) -> dict[str, Route]:

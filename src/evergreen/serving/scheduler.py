@@ -15,7 +15,7 @@ from evergreen.serving.refused import busy
 _Result = TypeVar("_Result")
 
 
-class Stove:
+class Scheduler:
     """Lanes for few rows, one for each model, and `batches`, which runs large requests one after another."""
 
     def __init__(self, lane: Lanes, batches: Executor, limits: Limits, clock: Callable[[], datetime]) -> None:
