@@ -9,7 +9,7 @@ from datetime import datetime
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.limits import Limits
-from evergreen.serving.order import Made, Order
+from evergreen.serving.predict_request import PredictRequest, PredictResponse
 from evergreen.serving.reader import Rows
 from evergreen.serving.refused import Refused
 from evergreen.serving.scheduler import Scheduler
@@ -39,24 +39,26 @@ class Contest:
     clock: Callable[[], datetime]
     patience: float = PATIENCE_SECONDS
 
-    async def make(self, order: Order, rival: Order | None) -> Made:
+    async def make(self, request: PredictRequest, rival: PredictRequest | None) -> PredictResponse:
         """The answer to a request; `rival` is the same one, made out to the challenger."""
         trial = None if rival is None else self.trials.of(rival.model)
         if trial is None or rival is None:
-            return await self._by_champion(order)
-        asked = await self.scheduler.read(order)
-        if not trial.picks(asked, order.ask.id):
-            return await self._by_champion(order, asked, trial.champion if trial.splits else None)
+            return await self._by_champion(request)
+        asked = await self.scheduler.read(request)
+        if not trial.picks(asked, request.ask.id):
+            return await self._by_champion(request, asked, trial.champion if trial.splits else None)
         if not trial.splits:
-            return await self._shown(order, rival, trial, asked)
-        made = await self._by_challenger(order, rival, trial, asked)
-        return await self._by_champion(order, asked) if made is None else made
+            return await self._shown(request, rival, trial, asked)
+        made = await self._by_challenger(request, rival, trial, asked)
+        return await self._by_champion(request, asked) if made is None else made
 
-    async def _by_champion(self, order: Order, asked: Rows | None = None, seen: Counted | None = None) -> Made:
-        watched = self.trials.watching(order.model)
+    async def _by_champion(
+        self, request: PredictRequest, asked: Rows | None = None, seen: Counted | None = None
+    ) -> PredictResponse:
+        watched = self.trials.watching(request.model)
         sides = [side for side in (seen, watched) if side is not None]
         try:
-            made = await self.scheduler.make(order, asked)
+            made = await self.scheduler.make(request, asked)
         except Exception as error:
             for side in sides if _is_ours(error) else ():
                 side.failed()
@@ -65,13 +67,15 @@ class Contest:
             side.answered(made.latency_ms)
         return made
 
-    async def _by_challenger(self, order: Order, rival: Order, trial: Trial, asked: Rows) -> Made | None:
+    async def _by_challenger(
+        self, request: PredictRequest, rival: PredictRequest, trial: Trial, asked: Rows
+    ) -> PredictResponse | None:
         """Its answer; None where it has none, whatever the reason, and the champion has to answer."""
         if not self._stands(rival.model):
             return None
         try:
             async with asyncio.timeout(self.patience * (1 + len(asked.rows) // _ROWS)):
-                rows = asked if trial.alike(order.model, rival.model) else await self.spare.read(rival)
+                rows = asked if trial.alike(request.model, rival.model) else await self.spare.read(rival)
                 made = await self.spare.make(rival, rows)
         except Exception as error:
             if trial.challenger.failed() == 1:
@@ -81,29 +85,33 @@ class Contest:
         trial.challenger.answered(made.latency_ms)
         return made
 
-    async def _shown(self, order: Order, rival: Order, trial: Trial, asked: Rows) -> Made:
+    async def _shown(
+        self, request: PredictRequest, rival: PredictRequest, trial: Trial, asked: Rows
+    ) -> PredictResponse:
         """The champion's answer, of which the challenger is asked a copy."""
         try:
-            made = await self._by_champion(order, asked)
+            made = await self._by_champion(request, asked)
         except Refused:
             # Nobody was asked.
             raise
         except Exception:
-            self.shadow.put(self._copy(order, rival, trial, asked, None))
+            self.shadow.put(self._copy(request, rival, trial, asked, None))
             raise
-        self.shadow.put(self._copy(order, rival, trial, asked, made))
+        self.shadow.put(self._copy(request, rival, trial, asked, made))
         return made
 
-    def _copy(self, order: Order, rival: Order, trial: Trial, asked: Rows, made: Made | None) -> Copy:
-        alike, limits = trial.alike(order.model, rival.model), self.limits
+    def _copy(
+        self, request: PredictRequest, rival: PredictRequest, trial: Trial, asked: Rows, made: PredictResponse | None
+    ) -> Copy:
+        alike, limits = trial.alike(request.model, rival.model), self.limits
         return Copy(
             trial,
-            order.model,
+            request.model,
             rival.model,
             asked,
             (lambda: asked) if alike else (lambda: rival.read(limits)),
-            len(order.ask.body),
-            order.ask.id,
+            len(request.ask.body),
+            request.ask.id,
             self.clock() if made is None else made.at,
             None if made is None else made.latency_ms,
         )

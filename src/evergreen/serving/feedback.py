@@ -12,7 +12,7 @@ import msgspec
 from evergreen.errors import UnavailableError
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Column, Feedback, Problem
-from evergreen.serving.order import LARGE_BYTES
+from evergreen.serving.predict_request import LARGE_BYTES
 from evergreen.serving.refused import Refused, busy, invalid, malformed, not_kept
 from evergreen.serving.values import Refusal, read_id, read_value
 from evergreen.serving.wire import JSON, Ask, Reply, content_type

@@ -11,7 +11,7 @@ from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.desk import Desk
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.metrics import Tally
-from evergreen.serving.order import Decode, Encode, Order
+from evergreen.serving.predict_request import Decode, Encode, PredictRequest
 from evergreen.serving.refused import Refused, not_kept
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
@@ -59,11 +59,11 @@ class Predictor:
             encode, kind = _ENCODERS[wanted], wanted
         else:
             kind = JSON
-        order = Order(champion, champion.reader, ask, decode, encode)
+        request = PredictRequest(champion, champion.reader, ask, decode, encode)
         rival = None
         if challenger is not None:
-            rival = replace(order, model=challenger, reader=challenger.reader)
-        made = await self.contest.make(order, rival)
+            rival = replace(request, model=challenger, reader=challenger.reader)
+        made = await self.contest.make(request, rival)
         model = made.model
         await self._keep(model.model, made.captured)
         self.tally.rows[model.model, model.version] += len(made.captured)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from evergreen.serving.batch import Lanes
 from evergreen.serving.limits import Limits
-from evergreen.serving.order import Made, Order
+from evergreen.serving.predict_request import PredictRequest, PredictResponse
 from evergreen.serving.reader import Rows
 from evergreen.serving.refused import busy
 
@@ -22,22 +22,22 @@ class Scheduler:
         self.lane, self._batches, self._limits, self._clock = lane, batches, limits, clock
         self._waiting = 0
 
-    async def read(self, order: Order) -> Rows:
+    async def read(self, request: PredictRequest) -> Rows:
         """The rows of a request. Raises Refused."""
-        if order.large:
-            return await self._apart(lambda: order.read(self._limits))
-        return order.read(self._limits)
+        if request.large:
+            return await self._apart(lambda: request.read(self._limits))
+        return request.read(self._limits)
 
-    async def make(self, order: Order, asked: Rows | None = None) -> Made:
+    async def make(self, request: PredictRequest, asked: Rows | None = None) -> PredictResponse:
         """The answer, of rows that are read already or yet to be. Raises Refused, else what the model raises."""
         limits, clock = self._limits, self._clock
-        if order.large:
-            return await self._apart(lambda: order.make(order.read(limits) if asked is None else asked, clock))
-        rows = order.read(limits) if asked is None else asked
+        if request.large:
+            return await self._apart(lambda: request.make(request.read(limits) if asked is None else asked, clock))
+        rows = request.read(limits) if asked is None else asked
         if len(rows.rows) > limits.single_rows:
-            return await self._apart(lambda: order.make(rows, clock))
-        answers = await self.lane.answer(order.model, rows.rows)
-        return order.tell(rows, answers, clock)
+            return await self._apart(lambda: request.make(rows, clock))
+        answers = await self.lane.answer(request.model, rows.rows)
+        return request.tell(rows, answers, clock)
 
     async def _apart(self, work: Callable[[], _Result]) -> _Result:
         """In the thread of the batches, after those that came before."""

@@ -24,7 +24,7 @@ LARGE_BYTES = 65_536
 _TABLES = (decode_arrow, decode_parquet)
 
 
-class Made(NamedTuple):
+class PredictResponse(NamedTuple):
     """Who answered, what is captured, what is said, when that was (aware, UTC), and how long it took."""
 
     model: ServedModel
@@ -35,7 +35,7 @@ class Made(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PredictRequest:
     """A request, who answers it, and in which forms."""
 
     model: ServedModel
@@ -59,15 +59,15 @@ class Order:
             raise Refused(413, "too_many_rows", f"a request has at most {limits.rows:,} rows; send them in parts")
         return asked
 
-    def make(self, asked: Rows, clock: Callable[[], datetime]) -> Made:
+    def make(self, asked: Rows, clock: Callable[[], datetime]) -> PredictResponse:
         """Everything at once, for a request that shares no call with others."""
         return self.tell(asked, self.model.engine.answer(asked.rows), clock)
 
-    def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> Made:
+    def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> PredictResponse:
         """What is captured, and what is said."""
         took, at = (perf_counter() - self.ask.began) * 1000, clock()
         said = Said(self.model, self.ask.id, asked, answers)
-        return Made(self.model, captured_of(said, at, took), self.encode(said), at, took)
+        return PredictResponse(self.model, captured_of(said, at, took), self.encode(said), at, took)
 
 
 def _refusal(problems: tuple[Problem, ...]) -> Refused:
