@@ -53,7 +53,8 @@ def tell(window: Window) -> Shift:
     holdout = float(_details(window, SignalKind.REALISED)["holdout"])
     expected_more = told["expected"] - holdout
     sure = gap > max(_CERTAIN * told["gap_error"], _WORTH * holdout)
-    others = told.get("labels", {}).get("evidence", 0.0) > _EVIDENCE
+    labels = told.get("labels", {"evidence": 0.0, "came": 0.0, "held": 0.0})
+    others = labels["evidence"] > _EVIDENCE and abs(labels["came"] - labels["held"]) > _RISEN * labels["held"]
     if others and (not sure or abs(after or 0.0) < _LEFT * gap):
         return Shift.PRIOR
     moved = window.raised(SignalKind.INPUT_DRIFT) or expected_more > _RISEN * holdout
