@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from evergreen.data.frame import canonical_frame
 from evergreen.features.pipeline import build_preprocessing, with_estimator
 from evergreen.registry.artifact import answer
-from evergreen.serving.desk import Desk
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Column, ServedModel
 from evergreen.serving.ids import Ids
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.service import Dependencies, build_app
 from evergreen.spec.features import FeatureSpec
 
@@ -101,10 +101,10 @@ def failing(fatal, model="parcels"):
 
 def application(*models, **dependencies):
     """An application that serves these models."""
-    desk = Desk([model.model for model in models])
+    loaded = LoadedModels([model.model for model in models])
     for model in models:
-        desk.swap(model)
-    return build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "test"), **dependencies), "test")
+        loaded.swap(model)
+    return build_app(Dependencies(loaded, lambda: NOW, Ids(NOW, "test"), **dependencies), "test")
 
 
 def connect(app, **options):

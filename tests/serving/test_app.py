@@ -117,18 +117,18 @@ def test_of_several_models_each_has_its_own_address():
 
 
 def test_a_server_that_waits_for_its_first_model_is_not_ready_until_that_joins():
-    from evergreen.serving.desk import Desk
     from evergreen.serving.ids import Ids
+    from evergreen.serving.loaded import LoadedModels
     from evergreen.serving.service import Dependencies, build_app
 
-    desk = Desk()
-    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x")))
+    loaded = LoadedModels()
+    app = build_app(Dependencies(loaded, lambda: NOW, Ids(NOW, "x")))
     assert ask(app, "GET", "/ready").status_code == 503
     early = ask(app, "POST", "/predict", json=ROW)
     assert (early.status_code, early.json()["error"]["kind"]) == (503, "not_ready")
     assert ask(app, "POST", "/models/parcels/predict", json=ROW).status_code == 404
     assert "No model is loaded yet" in ask(app, "GET", "/openapi.json").text
-    desk.swap(served())
+    loaded.swap(served())
     assert ask(app, "GET", "/ready").status_code == 200
     assert ask(app, "POST", "/predict", json=ROW).status_code == 200
     assert "/models/parcels/predict" in ask(app, "GET", "/openapi.json").json()["paths"]
@@ -136,18 +136,18 @@ def test_a_server_that_waits_for_its_first_model_is_not_ready_until_that_joins()
 
 
 def test_until_a_version_is_loaded_nothing_is_ready():
-    from evergreen.serving.desk import Desk
     from evergreen.serving.ids import Ids
+    from evergreen.serving.loaded import LoadedModels
     from evergreen.serving.service import Dependencies, build_app
 
-    desk = Desk(["parcels"])
-    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x")))
+    loaded = LoadedModels(["parcels"])
+    app = build_app(Dependencies(loaded, lambda: NOW, Ids(NOW, "x")))
     assert ask(app, "GET", "/health").json() == {"status": "ok"}
     assert ask(app, "GET", "/ready").status_code == 503
     early = ask(app, "POST", "/predict", json=ROW)
     assert (early.status_code, early.json()["error"]["kind"]) == (503, "not_ready")
     assert early.headers["retry-after"]
-    desk.swap(served())
+    loaded.swap(served())
     assert ask(app, "GET", "/ready").status_code == 200
     assert ask(app, "POST", "/predict", json=ROW).status_code == 200
 
@@ -185,7 +185,7 @@ def test_the_document_is_typed_by_the_columns_and_made_anew_by_a_swap():
     for example in content["examples"].values():
         Draft202012Validator(content["schema"]).validate(example["value"])
         assert ask(app, "POST", "/predict", json=example["value"]).status_code == 200
-    app._desk.swap(served(2))
+    app._loaded.swap(served(2))
     assert "version 2" in ask(app, "GET", "/openapi.json").json()["info"]["description"]
 
 
@@ -261,10 +261,10 @@ def test_fifty_swaps_among_requests_mix_no_answer():
     expected = {version: by_pipeline(version)["yes"] for version in (1, 2)}
     assert abs(expected[1] - expected[2]) > 1e-6
 
-    async def swap(desk):
+    async def swap(loaded):
         for number in range(50):
             await asyncio.sleep(0.002)
-            desk.swap(served(2 - number % 2))
+            loaded.swap(served(2 - number % 2))
 
     async def flow(client, size, until):
         replies = []
@@ -275,7 +275,7 @@ def test_fifty_swaps_among_requests_mix_no_answer():
 
     async def everything():
         async with connect(app) as client:
-            swapping = asyncio.ensure_future(swap(app._desk))
+            swapping = asyncio.ensure_future(swap(app._loaded))
             flows = [flow(client, size, swapping) for size in (1, 1, 1, 1, 80)]
             return [reply for replies in await asyncio.gather(*flows) for reply in replies]
 

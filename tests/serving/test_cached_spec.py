@@ -7,10 +7,10 @@ import yaml
 
 from evergreen.errors import EvergreenError, IntegrityError, UnavailableError
 from evergreen.serving.cache import SPEC, Cache
-from evergreen.serving.desk import Desk
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.load import load_served
+from evergreen.serving.loaded import LoadedModels
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def edit(folder):
 
 
 def follower_of(project, fetches):
-    return Follower(project.model, project.settings, Desk(("tiny",)), load_served, fetches, lambda: NOW)
+    return Follower(project.model, project.settings, LoadedModels(("tiny",)), load_served, fetches, lambda: NOW)
 
 
 def test_a_spec_that_was_changed_in_the_cache_is_refused_before_the_model_is_loaded(crowned, folder):

@@ -9,11 +9,11 @@ import pytest
 
 from evergreen.gate.decision import DecisionKind
 from evergreen.serving.capture import Capture
-from evergreen.serving.desk import Desk
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.ids import Ids
 from evergreen.serving.load import load_served
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.observer import Observer
 from evergreen.serving.service import Dependencies, build_app
 from evergreen.serving.shadow import Shadow
@@ -91,19 +91,19 @@ class Serving:
         self.project, self.plant, self.trials = project, plant, Trials()
         url = project.settings.store_url
         self.capture = Capture(TrafficWriter(url), now)
-        self.shadow, self.desk = Shadow(self.capture), Desk([project.model])
+        self.shadow, self.loaded = Shadow(self.capture), LoadedModels([project.model])
         self.observer = Observer(self.trials, Canaries(url), "here", now)
         self.follower = Follower(
             project.model,
             project.settings,
-            self.desk,
+            self.loaded,
             self.load,
             lambda name: fetch(name, project.settings, now()),
             now,
         )
         self.follower.start()
         dependencies = Dependencies(
-            self.desk, now, Ids(now(), "x"), self.capture, Traffic(url), trials=self.trials, shadow=self.shadow
+            self.loaded, now, Ids(now(), "x"), self.capture, Traffic(url), trials=self.trials, shadow=self.shadow
         )
         self.app = build_app(dependencies)
 
@@ -114,7 +114,7 @@ class Serving:
         return served
 
     def versions(self):
-        place = self.desk.place(self.project.model)
+        place = self.loaded.place(self.project.model)
         return place.champion.version, place.challenger and place.challenger.version
 
     def ask(self, requests=ASKED):

@@ -82,6 +82,8 @@ def test_no_row_is_shown_whole():
 
 def test_the_example_of_feedback_names_a_class_of_the_model():
     app = application(served())
-    (path,) = [path for path in posted(app._desk) if path == "/feedback"]
-    example = posted(app._desk)[path]["post"]["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
+    (path,) = [path for path in posted(app._loaded) if path == "/feedback"]
+    example = posted(app._loaded)[path]["post"]["requestBody"]["content"]["application/json"]["examples"]["one"][
+        "value"
+    ]
     assert example["label"] in ("no", "yes")

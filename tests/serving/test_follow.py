@@ -40,7 +40,7 @@ def reigned(reigned_project, tmp_path, addresses):
     return project
 
 
-class Desk:
+class LoadedModels:
     """Remembers who was put on it."""
 
     def __init__(self):
@@ -86,7 +86,7 @@ def follow():
             asked.append(model)
             (fetches or (lambda: fetch(model, project.settings, NOW)))()
 
-        follower = Follower(project.model, project.settings, Desk(), load, ask, Watch())
+        follower = Follower(project.model, project.settings, LoadedModels(), load, ask, Watch())
         follower.asked = asked
         return follower
 
@@ -129,12 +129,12 @@ def answer_it(project, answer):
 def test_who_is_on_trial_stands_beside_the_champion_until_somebody_answers(held, follow):
     follower = follow(held)
     follower.start()
-    assert (follower.desk.served, follower.desk.tried) == ([1], 2)
+    assert (follower.loaded.served, follower.loaded.tried) == ([1], 2)
     assert not follower.look()
     assert follower.asked == ["tiny"]
     answer_it(held, reject)
     assert not follower.look()
-    assert (follower.desk.served, follower.desk.tried) == ([1], None)
+    assert (follower.loaded.served, follower.loaded.tried) == ([1], None)
 
 
 def test_who_passed_its_trial_is_champion_and_on_trial_no_more(held, follow):
@@ -142,7 +142,7 @@ def test_who_passed_its_trial_is_champion_and_on_trial_no_more(held, follow):
     follower.start()
     answer_it(held, approve)
     assert follower.look()
-    assert (follower.desk.served, follower.desk.tried) == ([1, 2], None)
+    assert (follower.loaded.served, follower.loaded.tried) == ([1, 2], None)
 
 
 def test_a_challenger_that_fails_keeps_the_champion_from_nothing(held, follow):
@@ -153,14 +153,14 @@ def test_a_challenger_that_fails_keeps_the_champion_from_nothing(held, follow):
 
     follower = follow(held, load=only_the_champion)
     follower.start()
-    assert (follower.desk.served, follower.desk.tried) == ([1], None)
+    assert (follower.loaded.served, follower.loaded.tried) == ([1], None)
     assert "version 2 stays out" in follower.state.problem
 
 
 def test_the_champion_is_fetched_once_with_its_spec(crowned, follow):
     follower = follow(crowned)
     follower.start()
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     (folder,) = (Cache(crowned.settings.home, "tiny").folder / "versions").iterdir()
     assert {path.name for path in folder.iterdir()} == {MODEL, SPEC, "spec.sha256"}
     assert not follower.look()
@@ -170,10 +170,10 @@ def test_the_champion_is_fetched_once_with_its_spec(crowned, follow):
 def test_another_champion_is_swapped_in_at_the_next_look(reigned, follow):
     follower = follow(reigned)
     follower.start()
-    assert follower.desk.served == [2]
+    assert follower.loaded.served == [2]
     go_back(reigned)
     assert follower.look()
-    assert follower.desk.served == [2, 1]
+    assert follower.loaded.served == [2, 1]
     assert follower.state.swaps == 1
 
 
@@ -186,7 +186,7 @@ def test_an_alias_moved_by_hand_is_followed_within_ten_minutes_and_the_registry_
     assert follower.asked == ["tiny"]
     follower.clock.now += timedelta(seconds=1)
     assert follower.look()
-    assert follower.desk.served == [2, 1]
+    assert follower.loaded.served == [2, 1]
 
 
 def test_it_starts_without_the_registry_from_what_it_kept(crowned, follow):
@@ -194,7 +194,7 @@ def test_it_starts_without_the_registry_from_what_it_kept(crowned, follow):
     (crowned.settings.home / "mlflow.db").unlink()
     follower = follow(crowned)
     follower.start()
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     assert follower.asked == []
 
 
@@ -212,7 +212,7 @@ def test_who_was_rolled_back_while_nobody_served_never_serves_again(reigned, fol
     follower = follow(reigned)
     assert not follower.resume()
     follower.start()
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     assert not follower.look()
     assert follower.asked == ["tiny"]
 
@@ -229,11 +229,11 @@ def test_where_who_reigns_cannot_be_fetched_the_cache_serves_and_it_is_said(reig
 
     follower = follow(reigned, fetches=sometimes)
     follower.start()
-    assert follower.desk.served == [2]
+    assert follower.loaded.served == [2]
     assert "does not answer" in follower.state.problem
     down.clear()
     assert follower.look()
-    assert follower.desk.served == [2, 1]
+    assert follower.loaded.served == [2, 1]
     assert follower.state.problem == ""
 
 
@@ -243,7 +243,7 @@ def test_the_cache_serves_while_the_store_is_down(crowned, follow):
     crowned.settings.store_file.mkdir()
     follower = follow(crowned)
     follower.start()
-    assert (follower.desk.served, follower.asked) == ([1], [])
+    assert (follower.loaded.served, follower.asked) == ([1], [])
 
 
 def test_a_registry_that_is_down_is_asked_again_in_a_while_and_the_old_one_serves_on(reigned, follow):
@@ -265,7 +265,7 @@ def test_a_registry_that_is_down_is_asked_again_in_a_while_and_the_old_one_serve
     down.clear()
     follower.clock.now += timedelta(minutes=1)
     assert follower.look()
-    assert follower.desk.served == [2, 1]
+    assert follower.loaded.served == [2, 1]
     assert follower.state.problem == ""
 
 
@@ -281,7 +281,7 @@ def test_a_store_that_is_down_changes_nothing_and_is_told(crowned, follow):
     store.with_suffix(".away").rename(store)
     assert not follower.look()
     assert follower.state.store_answers
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
 
 
 def test_a_version_that_fails_stays_out_and_a_rollback_is_followed_at_once(reigned, follow):
@@ -296,12 +296,12 @@ def test_a_version_that_fails_stays_out_and_a_rollback_is_followed_at_once(reign
     follower.start()
     rollback("tiny", Target(version=2), "eva", "try again", reigned.settings, datetime.now(UTC))
     assert not follower.look()
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     assert follower.state.refused == 2
     assert "answers differently" in follower.state.problem
     go_back(reigned, "it does not load")
     assert not follower.look(), "who serves is champion again"
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     assert follower.state.refused is None
     assert follower.state.problem == ""
 
@@ -414,7 +414,7 @@ def test_files_that_were_changed_in_the_cache_are_fetched_anew(crowned, follow):
     (folder / MODEL / "requirements.txt").write_text("something-else")
     follower = follow(crowned)
     follower.start()
-    assert follower.desk.served == [1]
+    assert follower.loaded.served == [1]
     assert follower.asked == ["tiny"]
 
 

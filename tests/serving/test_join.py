@@ -10,11 +10,11 @@ import pytest
 from evergreen.errors import UnavailableError
 from evergreen.registry.artifact import read_verified
 from evergreen.serving.cache import MODEL, cached_models
-from evergreen.serving.desk import Desk
 from evergreen.serving.fetch import fetch
 from evergreen.serving.follow import Follower
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.join import Joiner, models_to_serve
+from evergreen.serving.loaded import LoadedModels
 from tests.servers import wait_for
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -37,10 +37,10 @@ def load_verified(folder, kept):
 
 @pytest.fixture
 def join():
-    """A joiner for a project, with a desk on which nobody is; `fetches` counts how often the registry was asked."""
+    """A joiner for a project, with no model loaded; `fetches` counts how often the registry was asked."""
 
     def make(project, wanted=(), fetching=None):
-        settings, desk, watch = project.settings, Desk(), Watch()
+        settings, loaded, watch = project.settings, LoadedModels(), Watch()
         asked = []
 
         def ask(model):
@@ -49,10 +49,10 @@ def join():
 
         joiner = Joiner(
             lambda known: models_to_serve(wanted, known, settings),
-            lambda name: Follower(name, settings, desk, load_verified, ask, watch),
+            lambda name: Follower(name, settings, loaded, load_verified, ask, watch),
             watch,
         )
-        joiner.desk, joiner.asked = desk, asked
+        joiner.loaded, joiner.asked = loaded, asked
         return joiner
 
     return make
@@ -65,12 +65,12 @@ def test_who_gets_its_first_champion_while_others_are_served_joins_them(crowned,
     joiner = join(crowned)
     assert joiner.look() == []
     assert joiner.asked == [], "nobody asks the registry for what the ledger does not know"
-    assert not joiner.desk.ready
+    assert not joiner.loaded.ready
     later.replace(store)
     (follower,) = joiner.look()
     assert joiner.followers == {"tiny": follower}
-    assert joiner.desk.get("tiny").version == 1
-    assert joiner.desk.ready
+    assert joiner.loaded.get("tiny").version == 1
+    assert joiner.loaded.ready
     assert joiner.look() == []
 
 
@@ -132,10 +132,10 @@ def test_while_the_store_is_down_who_was_served_before_is_known_from_the_cache(c
 def test_who_is_in_the_cache_answers_at_once_and_who_is_not_asks_nobody(crowned, join):
     joiner = join(crowned)
     assert not joiner.make("tiny").resume()
-    assert joiner.desk.get("tiny") is None
+    assert joiner.loaded.get("tiny") is None
     fetch("tiny", crowned.settings, NOW)
     assert joiner.make("tiny").resume()
-    assert joiner.desk.get("tiny").version == 1
+    assert joiner.loaded.get("tiny").version == 1
     assert joiner.asked == []
 
 
@@ -152,7 +152,7 @@ def test_what_goes_wrong_in_looking_ends_nothing_and_who_joins_is_followed(crown
     looking = threading.Thread(target=joiner.join, args=(stop, 0.01), daemon=True)
     looking.start()
     broken.clear()
-    wait_for(lambda: joiner.desk.ready, seconds=60, pause_seconds=0.02)
+    wait_for(lambda: joiner.loaded.ready, seconds=60, pause_seconds=0.02)
     assert wait_for(lambda: [t for t in threading.enumerate() if t.name == "follow"], seconds=10)
     stop.set()
     looking.join(10)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from evergreen.evaluation.totals import Totals, latency_bucket
 from evergreen.serving.contest import Contest
-from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Role
 from evergreen.serving.ids import Ids
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.reader import Rows
 from evergreen.serving.service import Dependencies, build_app
 from evergreen.serving.shadow import Copy, Shadow
@@ -219,7 +219,7 @@ def test_whoever_waits_too_long_for_a_challenger_is_answered_by_the_champion(mon
     assert counts(trials)["challenger"] == (4, 3)
 
 
-class Leaving(Desk):
+class Leaving(LoadedModels):
     """Its challenger is withdrawn as soon as somebody was told of it."""
 
     def place(self, name):
@@ -230,10 +230,10 @@ class Leaving(Desk):
 
 
 def test_a_challenger_whose_trial_ends_meanwhile_answers_nobody_and_has_not_failed():
-    desk, trials = Leaving(["parcels"]), Trials()
-    desk.swap(served())
-    desk.swap(challenger(share=1))
-    app = build_app(Dependencies(desk, lambda: NOW, Ids(NOW, "x"), trials=trials))
+    loaded, trials = Leaving(["parcels"]), Trials()
+    loaded.swap(served())
+    loaded.swap(challenger(share=1))
+    app = build_app(Dependencies(loaded, lambda: NOW, Ids(NOW, "x"), trials=trials))
     assert ask(app, "POST", "/predict", json=ROW).json()["version"] == 1
     assert counts(trials) == {"champion": (0, 0), "challenger": (0, 0)}
 

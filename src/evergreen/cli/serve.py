@@ -22,7 +22,6 @@ from evergreen.errors import UnavailableError, UserError
 from evergreen.serving.asked import AskedWriter, Asking
 from evergreen.serving.cache import CachedVersion, read_spec
 from evergreen.serving.capture import Capture
-from evergreen.serving.desk import Desk
 from evergreen.serving.document import row_example
 from evergreen.serving.fetch import fetch_apart
 from evergreen.serving.follow import Follower
@@ -33,6 +32,7 @@ from evergreen.serving.kept import kept_of
 from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
 from evergreen.serving.load import load_served
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.observer import Observer
 from evergreen.serving.security import require_safe_host
 from evergreen.serving.server import open_socket, run_server
@@ -99,7 +99,7 @@ def parse_scopes(names: Sequence[str]) -> list[Scope]:
 class _Work:
     """What a process that serves needs; everything that runs is started by `serve`, so that it may be forked before."""
 
-    desk: Desk
+    loaded: LoadedModels
     joiner: Joiner
     capture: Capture
     settings: Settings
@@ -107,8 +107,8 @@ class _Work:
     limits: Limits
 
     def begin(self, wait: bool) -> None:
-        """Put the models on the desk: all of them, or, where the others may come later, what the cache holds."""
-        for name in self.desk.names:
+        """Load the models: all of them, or, where the others may come later, what the cache holds."""
+        for name in self.loaded.names:
             follower = self.joiner.make(name)
             if not wait:
                 follower.start()
@@ -121,7 +121,7 @@ class _Work:
         clock, stop, nonce = _now, threading.Event(), secrets.token_hex(6)
         trials, shadow, asking = Trials(), Shadow(self.capture), Asking(clock)
         dependencies = Dependencies(
-            self.desk,
+            self.loaded,
             clock,
             Ids(clock(), nonce),
             self.capture,
@@ -166,7 +166,7 @@ def _plan(options: ServeOptions, settings: Settings, keys: Keys) -> _Work:
     names = wanted or models_to_serve((), (), settings)
     if not names and not options.wait:
         raise UserError("no model has a champion yet; evergreen run MODEL trains one, and --wait waits for it")
-    desk, capture = Desk(names), Capture(TrafficWriter(settings.store_url), _now)
+    loaded, capture = LoadedModels(names), Capture(TrafficWriter(settings.store_url), _now)
 
     def load(folder: Path, cached: CachedVersion) -> ServedModel:
         served = load_served(folder, cached)
@@ -178,11 +178,11 @@ def _plan(options: ServeOptions, settings: Settings, keys: Keys) -> _Work:
 
     joiner = Joiner(
         lambda known: models_to_serve(wanted, known, settings),
-        lambda name: Follower(name, settings, desk, load, fetch_apart, _now),
+        lambda name: Follower(name, settings, loaded, load, fetch_apart, _now),
         _now,
     )
     limits = Limits(per_second=options.rate, burst=max(1, int(options.rate or 0)))
-    return _Work(desk, joiner, capture, settings, keys, limits)
+    return _Work(loaded, joiner, capture, settings, keys, limits)
 
 
 def _prepare(settings: Settings) -> None:
@@ -199,9 +199,9 @@ def _greet(work: _Work, listening: socket.socket) -> None:
     root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     key = " -H 'authorization: Bearer '$KEY" if work.keys.wanted else ""
     lines = [f"serving on {root}, documents at {root}/docs; Ctrl-C stops it"]
-    if not work.desk.ready:
+    if not work.loaded.ready:
         lines.append("a model answers from its first champion on, which is waited for")
-    for name, place in work.desk.places.items():
+    for name, place in work.loaded.places.items():
         if (served := place.champion) is not None:
             lines += [f"{served.title}, engine {served.engine.name}{_because(served)}", _curl(root, name, served, key)]
     typer.echo("\n".join(lines))

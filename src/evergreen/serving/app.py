@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from evergreen.serving.body import Gone, Reader, Receive
-from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Problem
 from evergreen.serving.keys import Scope as KeyScope
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Tally
 from evergreen.serving.refused import Refused
 from evergreen.serving.security import Guard
@@ -37,14 +37,14 @@ class Application:
 
     def __init__(
         self,
-        desk: Desk,
+        loaded: LoadedModels,
         guard: Guard,
         reader: Reader,
         tally: Tally,
         ids: Callable[[], str],
         routes: Mapping[str, Route],
     ) -> None:
-        self._desk, self._guard, self._reader, self._tally, self._ids = desk, guard, reader, tally, ids
+        self._loaded, self._guard, self._reader, self._tally, self._ids = loaded, guard, reader, tally, ids
         self._routes = routes
         self._whole = {f"/{name}": (route, "") for name, route in routes.items()}
         self.others: App | None = None
@@ -93,7 +93,7 @@ class Application:
 
     def _named(self, name: str) -> str:
         """The model that an address names, or the only one; empty for names that anybody may invent."""
-        names = self._desk.names
+        names = self._loaded.names
         if not name:
             return names[0] if len(names) == 1 else ""
         return name if name in names else ""

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from evergreen.serving.app import log_failure
-from evergreen.serving.desk import Desk
 from evergreen.serving.document import components, posted
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Board
 from evergreen.serving.refused import Refused
 from evergreen.serving.security import PAGE_HEADERS, Guard
@@ -32,12 +32,14 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-def build_pages(desk: Desk, guard: Guard, state: State, board: Board, ids: Callable[[], str], version: str) -> "App":
+def build_pages(
+    loaded: LoadedModels, guard: Guard, state: State, board: Board, ids: Callable[[], str], version: str
+) -> "App":
     """The FastAPI application, with one form of error for everything."""
     app = FastAPI(title="Evergreen serving", version=version, docs_url=None, redoc_url=None, openapi_url=None)
     _add_errors(app, ids)
     _add_state(app, guard, state, board)
-    _add_documents(app, guard, desk)
+    _add_documents(app, guard, loaded)
     return app
 
 
@@ -69,8 +71,8 @@ def _add_state(app: FastAPI, guard: Guard, state: State, board: Board) -> None:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_documents(app: FastAPI, guard: Guard, desk: Desk) -> None:
-    document = _Document(app, desk)
+def _add_documents(app: FastAPI, guard: Guard, loaded: LoadedModels) -> None:
+    document = _Document(app, loaded)
     folder = files("evergreen.serving") / "pages"
     page = (folder / "docs.html").read_text(encoding="utf-8")
     parts = {name: (folder / name).read_text(encoding="utf-8") for name in _PAGES}
@@ -98,17 +100,17 @@ def _add_documents(app: FastAPI, guard: Guard, desk: Desk) -> None:
 class _Document:
     """The OpenAPI document, made anew when another version took its place."""
 
-    def __init__(self, app: FastAPI, desk: Desk) -> None:
-        self._app, self._desk = app, desk
+    def __init__(self, app: FastAPI, loaded: LoadedModels) -> None:
+        self._app, self._loaded = app, loaded
         self._places: object = None
         self._made: dict[str, Any] = {}
 
     def now(self) -> dict[str, Any]:
-        if self._places is not self._desk.places:
-            places = self._desk.places
+        if self._places is not self._loaded.places:
+            places = self._loaded.places
             self._app.openapi_schema = None
             made = self._app.openapi()
-            made["paths"] = {**posted(self._desk), **made["paths"]}
+            made["paths"] = {**posted(self._loaded), **made["paths"]}
             made.setdefault("components", {}).setdefault("schemas", {}).update(components())
             named = ", ".join(p.champion.title for p in places.values() if p.champion is not None)
             made["info"]["description"] = f"Serves {named}." if named else "No model is loaded yet."

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from evergreen.serving.desk import Desk
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.limits import Limits
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.predict_request import PredictRequest, PredictResponse
 from evergreen.serving.reader import Rows
 from evergreen.serving.refused import Refused
@@ -30,7 +30,7 @@ class Contest:
     many for each thousand rows, the champion answers instead.
     """
 
-    desk: Desk
+    loaded: LoadedModels
     scheduler: Scheduler
     spare: Scheduler
     trials: Trials
@@ -118,7 +118,7 @@ class Contest:
 
     def _stands(self, challenger: ServedModel) -> bool:
         """False for one whose trial ended since the request came; that is no failure of it."""
-        place = self.desk.place(challenger.model)
+        place = self.loaded.place(challenger.model)
         return place is not None and place.challenger is challenger
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evergreen.serving.answers import ARROW, PARQUET
-from evergreen.serving.desk import Desk
 from evergreen.serving.examples import example_by_rules
 from evergreen.serving.handles import Column, ServedModel
+from evergreen.serving.loaded import LoadedModels
 
 _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean"}
 _ERRORS = {
@@ -24,9 +24,9 @@ _ERRORS = {
 }
 
 
-def posted(desk: Desk) -> dict[str, Any]:
+def posted(loaded: LoadedModels) -> dict[str, Any]:
     """Paths of everything that is posted, for the models as they are now."""
-    models = {name: place.champion for name, place in desk.places.items()}
+    models = {name: place.champion for name, place in loaded.places.items()}
     paths: dict[str, Any] = {}
     for name, model in models.items():
         prefixes = ["", f"/models/{name}"] if len(models) == 1 else [f"/models/{name}"]

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from evergreen.errors import UnavailableError
-from evergreen.serving.desk import Desk
 from evergreen.serving.handles import Column, Feedback, Problem
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.predict_request import LARGE_BYTES
 from evergreen.serving.refused import Refused, busy, invalid, malformed, not_kept
 from evergreen.serving.values import Refusal, read_id, read_value
@@ -41,7 +41,7 @@ class Labels(Protocol):
 class Listener:
     """Answers /feedback. `executor` is where the store is waited for, by `most_waiting` requests at most."""
 
-    desk: Desk
+    loaded: LoadedModels
     labels: Labels | None
     executor: Executor
     clock: Callable[[], datetime]
@@ -79,7 +79,7 @@ class Listener:
 
     def _foreign(self, labels: Labels, feedback: Sequence[Feedback]) -> Iterator[Problem]:
         """Labels that neither the champion tells apart, nor the version whose prediction they are about."""
-        served = {model: self.desk.get(model) for model in {each.model for each in feedback}}
+        served = {model: self.loaded.get(model) for model in {each.model for each in feedback}}
         for model, champion in served.items():
             classes = () if champion is None else champion.classes
             places = [place for place, each in enumerate(feedback) if classes and each.model == model]
@@ -97,7 +97,7 @@ class Listener:
     def _read(self, name: str, items: Sequence[Any]) -> list[Feedback]:
         now, read, problems = self.clock(), [], []
         for place, item in enumerate(items):
-            made = _Item(self.desk, name, now, place).read(item)
+            made = _Item(self.loaded, name, now, place).read(item)
             if isinstance(made, Feedback):
                 read.append(made)
             else:
@@ -113,7 +113,7 @@ class Listener:
 class _Item:
     """One label that was sent, the `place`-th."""
 
-    desk: Desk
+    loaded: LoadedModels
     name: str
     now: datetime
     place: int
@@ -142,13 +142,13 @@ class _Item:
 
     def _task(self, item: Mapping[str, Any]) -> tuple[str, str] | Problem:
         """The model that the label is for, and what it predicts."""
-        names = self.desk.names
+        names = self.loaded.names
         name = self.name or item.get("model") or (names[0] if len(names) == 1 else None)
         if self.name and item.get("model") not in (None, self.name):
             return self._problem("model", "is another model than the address names", "model")
         if name is None:
             return self._problem("missing", "is missing; several models are served here", "model")
-        served = self.desk.get(name) if isinstance(name, str) else None
+        served = self.loaded.get(name) if isinstance(name, str) else None
         return (name, served.task) if served is not None else self._problem("model", "is not served here", "model")
 
     def _label(self, item: Mapping[str, Any], task: tuple[str, str] | Problem) -> Any:
@@ -176,7 +176,7 @@ class _Item:
 
     def _row(self, row_id: Any, task: tuple[str, str] | Problem) -> list[Problem]:
         """The name of a row is not kept by this way either where capture leaves it out."""
-        served = None if isinstance(task, Problem) else self.desk.get(task[0])
+        served = None if isinstance(task, Problem) else self.loaded.get(task[0])
         if row_id is None or served is None or served.keeps_rows:
             return []
         return [self._problem("row_id", "is never kept for this model; name the prediction_id alone", "row_id")]

@@ -28,7 +28,7 @@ _LOOK_AGAIN = timedelta(minutes=10)
 _TRY_AGAIN = timedelta(seconds=30)
 
 
-class Desk(Protocol):
+class LoadedModels(Protocol):
     """Where requests find who answers them."""
 
     def swap(self, model: ServedModel) -> None:
@@ -58,7 +58,7 @@ class Follower:
 
     model: str
     settings: Settings
-    desk: Desk
+    loaded: LoadedModels
     load: Callable[[Path, CachedVersion], ServedModel]
     fetch: Callable[[str], None]
     clock: Callable[[], datetime]
@@ -170,7 +170,7 @@ class Follower:
             served = self._load(cached)
             if served is None:
                 return False
-            self.desk.swap(served)
+            self.loaded.swap(served)
             log.info("swap        %s serves", served.title)
             swaps += bool(self._serving)
             self._serving = cached.digest
@@ -186,13 +186,13 @@ class Follower:
             return
         served = self._load(cached)
         if served is not None:
-            self.desk.swap(served)
+            self.loaded.swap(served)
             self._challenger = served
             log.info("canary      %s is tried", served.title)
 
     def _dismiss(self) -> None:
         if self._challenger is not None:
-            self.desk.withdraw(self._challenger)
+            self.loaded.withdraw(self._challenger)
             log.info("canary      %s is tried no more", self._challenger.title)
             self._challenger = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from evergreen.serving.asked import Asking
-from evergreen.serving.desk import Desk
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.trial import Trials
 
 if TYPE_CHECKING:
@@ -76,17 +76,17 @@ class Tally:
 
 
 class Board:
-    """A Prometheus collector over a tally, the desk, and gauges that others offer."""
+    """A Prometheus collector over a tally, the loaded models, and gauges that others offer."""
 
     def __init__(
         self,
         tally: Tally,
-        desk: Desk,
+        loaded: LoadedModels,
         gauges: Iterable[Gauge] = (),
         trials: Trials | None = None,
         of_models: Callable[[], Mapping[str, "ModelState"]] = dict,
     ) -> None:
-        self._tally, self._desk, self._gauges, self._trials = tally, desk, tuple(gauges), trials
+        self._tally, self._loaded, self._gauges, self._trials = tally, loaded, tuple(gauges), trials
         self._of_models = of_models
 
     def collect(self) -> Iterator[Metric]:
@@ -128,12 +128,12 @@ class Board:
             "1 for each version that is served.",
             labels=["model", "version", "role", "engine", "digest"],
         )
-        for name, place in self._desk.places.items():
+        for name, place in self._loaded.places.items():
             for served in filter(None, (place.champion, place.challenger)):
                 labels = [name, str(served.version), served.role.value, served.engine.name, served.digest[:12]]
                 info.add_metric(labels, 1)
         swaps = CounterMetricFamily("evergreen_swaps", "Champions that took their place.", labels=["model"])
-        for name, count in list(self._desk.swaps.items()):
+        for name, count in list(self._loaded.swaps.items()):
             swaps.add_metric([name], count)
         yield from (rows, info, swaps)
 

@@ -8,8 +8,8 @@ from evergreen.serving import answers as forms
 from evergreen.serving.answers import ARROW, PARQUET, Answered
 from evergreen.serving.contest import Contest
 from evergreen.serving.decode import decode_invocation, decode_records
-from evergreen.serving.desk import Desk
 from evergreen.serving.handles import ServedModel
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Tally
 from evergreen.serving.predict_request import Decode, Encode, PredictRequest
 from evergreen.serving.refused import Refused, not_kept
@@ -37,7 +37,7 @@ class Sink(Protocol):
 class Predictor:
     """Answers /predict and /invocations: of whom, by whom, and where the answers are captured."""
 
-    desk: Desk
+    loaded: LoadedModels
     contest: Contest
     tally: Tally
     sink: Sink | None = None
@@ -84,17 +84,17 @@ class Predictor:
 
     def _asked(self, name: str) -> tuple[ServedModel, ServedModel | None]:
         """Champion and challenger of a model, as of one moment. Raises Refused where nobody answers."""
-        desk = self.desk
+        loaded = self.loaded
         if not name:
-            names = desk.names
+            names = loaded.names
             if not names:
                 raise _not_ready("no model has a champion yet")
             if len(names) != 1:
                 raise Refused(404, "which_model", "several models are served here; ask /models/{model}/predict")
             name = names[0]
-        place = desk.place(name)
+        place = loaded.place(name)
         if place is None or place.champion is None:
-            if name in desk.names:
+            if name in loaded.names:
                 raise _not_ready("no version of this model is loaded")
             raise Refused(404, "unknown_model", "no model of this name is served here; GET /version names them")
         return place.champion, place.challenger

@@ -13,10 +13,10 @@ from evergreen.serving.batch import Lane, Lanes
 from evergreen.serving.body import Reader
 from evergreen.serving.capture import Capture
 from evergreen.serving.contest import Contest
-from evergreen.serving.desk import Desk
 from evergreen.serving.feedback import Labels, Listener
 from evergreen.serving.keys import Keys, Scope
 from evergreen.serving.limits import Limits
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Board, Gauge, Tally
 from evergreen.serving.predict import Predictor
 from evergreen.serving.scheduler import Scheduler
@@ -35,7 +35,7 @@ class Dependencies:
     challengers are counted, and `shadow` asks them copies; `asking` counts requests for monitoring.
     """
 
-    desk: Desk
+    loaded: LoadedModels
     clock: Callable[[], datetime]
     ids: Callable[[], str]
     capture: Capture | None = None
@@ -50,19 +50,19 @@ class Dependencies:
 
 def build_app(dependencies: Dependencies, version: str = "") -> Application:
     """The ASGI application: POST to predict, invocations and feedback, GET for state, metrics and documents."""
-    desk, tally = dependencies.desk, Tally(dependencies.asking)
+    loaded, tally = dependencies.loaded, Tally(dependencies.asking)
     guard = Guard(dependencies.keys, dependencies.limits, time.monotonic)
     reader = Reader(dependencies.limits)
     contest = _contest(dependencies, tally)
     capture, trials = dependencies.capture, dependencies.trials
-    predictor = Predictor(desk, contest, tally, capture)
-    app = Application(desk, guard, reader, tally, dependencies.ids, _routes(dependencies, predictor))
+    predictor = Predictor(loaded, contest, tally, capture)
+    app = Application(loaded, guard, reader, tally, dependencies.ids, _routes(dependencies, predictor))
     state = State(
-        desk, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
+        loaded, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
     )
     gauges = _gauges(dependencies, (contest.scheduler.lane, contest.spare.lane), reader)
-    board = Board(tally, desk, gauges, trials, lambda: state.readiness(True).models or {})
-    app.others = build_pages(desk, guard, state, board, dependencies.ids, version)
+    board = Board(tally, loaded, gauges, trials, lambda: state.readiness(True).models or {})
+    app.others = build_pages(loaded, guard, state, board, dependencies.ids, version)
     return app
 
 
@@ -70,7 +70,7 @@ def _contest(dependencies: Dependencies, tally: Tally) -> Contest:
     limits, clock = dependencies.limits, dependencies.clock
     # A challenger that is slow, or never comes back, is nobody else's business.
     scheduler, spare = (_scheduler(dependencies, tally, name) for name in ("evergreen", "challenger"))
-    return Contest(dependencies.desk, scheduler, spare, dependencies.trials, dependencies.shadow, limits, clock)
+    return Contest(dependencies.loaded, scheduler, spare, dependencies.trials, dependencies.shadow, limits, clock)
 
 
 def _scheduler(dependencies: Dependencies, tally: Tally, name: str) -> Scheduler:
@@ -87,7 +87,7 @@ def _scheduler(dependencies: Dependencies, tally: Tally, name: str) -> Scheduler
 
 def _routes(dependencies: Dependencies, predictor: Predictor) -> dict[str, Route]:
     listener = Listener(
-        dependencies.desk,
+        dependencies.loaded,
         dependencies.labels,
         ThreadPoolExecutor(2, "evergreen-feedback"),
         dependencies.clock,

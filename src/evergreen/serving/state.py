@@ -8,9 +8,9 @@ from typing import Literal, Protocol
 from pydantic import BaseModel
 
 from evergreen.serving.capture import CaptureState
-from evergreen.serving.desk import Desk
 from evergreen.serving.follow import Followed
 from evergreen.serving.handles import ServedModel
+from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.security import Guard
 from evergreen.serving.trial import Counted, Trials
 
@@ -105,7 +105,7 @@ class Captures(Protocol):
 class State:
     """Everything that can be said about a server."""
 
-    desk: Desk
+    loaded: LoadedModels
     guard: Guard
     clock: Callable[[], datetime]
     evergreen: str
@@ -115,22 +115,22 @@ class State:
 
     def readiness(self, in_full: bool) -> Readiness:
         """Ready once every model has a champion; more only to whom it may concern."""
-        status: Literal["ready", "not ready"] = "ready" if self.desk.ready else "not ready"
+        status: Literal["ready", "not ready"] = "ready" if self.loaded.ready else "not ready"
         if not in_full:
             return Readiness(status=status)
-        models = {name: self._model(name) for name in self.desk.names}
+        models = {name: self._model(name) for name in self.loaded.names}
         return Readiness(status=status, models=models, capture=self._capture(), keys=self.guard.trouble or None)
 
     def version(self) -> Version:
         """What is served."""
-        places = self.desk.places.items()
+        places = self.loaded.places.items()
         return Version(
             evergreen=self.evergreen,
             models={name: None if place.champion is None else place.champion.version for name, place in places},
         )
 
     def _model(self, name: str) -> ModelState:
-        place, follower = self.desk.place(name), (self.following or {}).get(name)
+        place, follower = self.loaded.place(name), (self.following or {}).get(name)
         champion = None if place is None else place.champion
         said = ModelState(
             ready=champion is not None,

@@ -15,7 +15,7 @@ class Place:
     challenger: ServedModel | None = None
 
 
-class Desk:
+class LoadedModels:
     """The places of the models that this process serves.
 
     Readers take no lock: every change is one assignment of a new mapping. Writers may be several threads.
