@@ -30,6 +30,7 @@ from tests.warm import Smoke
 
 # What takes minutes comes first: what is begun last must be short, or one worker ends long after the others.
 LONGEST = (
+    "tests/cli/test_loop.py",
     "tests/system/test_starts.py",
     "tests/faults/test_killed.py",
     "tests/faults/test_people_killed.py",

@@ -24,7 +24,10 @@ NAME = "bench"
 NUMERIC = [f"n{i}" for i in range(15)]
 CATEGORICAL = [f"c{i}" for i in range(5)]
 TYPES = {**dict.fromkeys(NUMERIC, "number"), **dict.fromkeys(CATEGORICAL, "category")}
-PARAMS = {"logistic_regression": {"max_iter": 200}, "hist_gradient_boosting": {"max_iter": 150}}
+PARAMS = {
+    "logistic_regression": {"max_iter": 200},
+    "hist_gradient_boosting": {"max_iter": 150, "early_stopping": False},
+}
 ROWS = 20_000
 
 

@@ -10,6 +10,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 IMAGES = REPOSITORY / "docs" / "images"
 LARGEST_BYTES = 300_000
+# Drawn by benchmarks/monitoring/estimates.py, from tables that do not ship.
+DRAWN = {"estimates"}
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def pictures(monkeypatch):
 
 
 def test_every_picture_is_one_that_the_script_takes(pictures):
-    assert {path.stem for path in IMAGES.iterdir()} == set(pictures)
+    assert {path.stem for path in IMAGES.iterdir()} - DRAWN == set(pictures)
 
 
 def test_every_picture_is_shown_somewhere():

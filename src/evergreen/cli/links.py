@@ -57,6 +57,7 @@ class Links:
         first = self._await("the first answer", self._answering)
         self._done(f"version {first} is trained, promoted and answers")
         self._await(f"{quiet_windows} quiet windows", lambda: len(self._calm()) >= quiet_windows)
+        self._require_calm()
         self._done(f"{len(self._calm())} windows of traffic without a drift: nothing is asked for")
         self.caller.drifting, since = True, datetime.now(UTC)
         self._done(f"from now on live rows drift: {self.caller.plan.drift.replace('_', ' ')}")
@@ -70,7 +71,7 @@ class Links:
         self._await("serving that swaps", lambda: self.caller.sent.versions[second] or None)
         self._require_unbroken()
         self._done(f"serving answers with version {second}; {self.caller.sent.rows:,} rows answered, none failed")
-        healed = self._await("a window in which the loss is back", lambda: self._healed(second))
+        healed = self._await("a window in which the loss is back", lambda: self._healed(second, alarm))
         realised = healed.signal(SignalKind.REALISED)
         self._done(f"performance recovers: {realised.why if realised else ''}")
 
@@ -93,17 +94,22 @@ class Links:
         found = [e for e in entries if e.decided_at > since and e.reason in asked and kind in (None, e.kind)]
         return found[-1] if found else None
 
-    def _healed(self, version: int) -> Window | None:
+    def _healed(self, version: int, alarm: Window) -> Window | None:
+        """A window of the new version in whose loss nothing is wrong, and that is below what raised the alarm."""
+        alarming = alarm.signal(SignalKind.REALISED)
+        limit = alarming.lower if alarming is not None and alarming.raised else None
         for window in self._windows():
-            realised = window.signal(SignalKind.REALISED)
-            if (
-                window.version == version
-                and realised is not None
-                and not realised.raised
-                and realised.value is not None
-            ):
+            loss = window.signal(SignalKind.REALISED)
+            if window.version != version or loss is None or loss.raised or loss.value is None:
+                continue
+            if limit is None or loss.value < limit:
                 return window
         return None
+
+    def _require_calm(self) -> None:
+        wrong = [w for w in self._windows() if w.verdict in (Verdict.RETRAIN, Verdict.QUARANTINE)]
+        if wrong:
+            raise _Open(f"a window alarmed before anything drifted: {'; '.join(wrong[0].reasons)}")
 
     def _require_unbroken(self) -> None:
         if self.caller.sent.failed:

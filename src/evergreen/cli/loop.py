@@ -50,16 +50,16 @@ def loop(
 
     settings = Settings.from_environment()
     console, stage = open_console(), Stage.prepare(model, settings)
-    wishes = Wishes(drift, strength, minutes * 60, quiet, per_second)
+    options = LoopOptions(drift, strength, minutes * 60, quiet, per_second)
     try:
-        closed = _close(stage, wishes, console)
+        closed = _close(stage, options, console)
     finally:
         stage.evergreen("down")
     sys.exit(0 if closed else 1)
 
 
 @dataclass(frozen=True)
-class Wishes:
+class LoopOptions:
     """What the command line says."""
 
     drift: Drift
@@ -125,7 +125,7 @@ class Stage:
         own = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES)}
         return {**own, "EVERGREEN_HOME": str(self.home), "EVERGREEN_CONFIGS": str(self.settings.configs)}
 
-    def write(self, wishes: Wishes, until: datetime) -> "ModelSpec":
+    def write(self, options: LoopOptions, until: datetime) -> "ModelSpec":
         """The spec and its base table, whose newest row is of now."""
         import pandas as pd
         import yaml
@@ -134,11 +134,12 @@ class Stage:
         from evergreen.simulation.rows import move_to
         from evergreen.spec import load_spec
 
-        pace = Pace(rows_per_second=wishes.per_second, window_rows=round(wishes.per_second * 12))
+        pace = Pace(rows_per_second=options.per_second, window_rows=round(options.per_second * 12))
         values: dict[str, Any] = yaml.safe_load(self.spec_file.read_text(encoding="utf-8"))
         base, path = self.base, self.home / "base.parquet"
-        # As dense as what will come, so that one training sees as much as the next.
-        seconds = pd.Series(range(len(base), 0, -1)) / wishes.per_second
+        # As dense as what will come, so that one training sees as much as the next; a small table is spread thin.
+        apart = max(1 / options.per_second, pace.window.total_seconds() / len(base))
+        seconds = pd.Series(range(len(base), 0, -1)) * apart
         moments = pd.Timestamp(until.replace(tzinfo=None)) - pd.to_timedelta(seconds, unit="s")
         move_to(base.reset_index(drop=True), values["data"].get("time_column"), moments).to_parquet(path, index=False)
         written = self.settings.configs / f"{self.name}.yaml"
@@ -147,26 +148,26 @@ class Stage:
         return load_spec(written)
 
 
-def _close(stage: Stage, wishes: Wishes, console: "Console") -> bool:
+def _close(stage: Stage, options: LoopOptions, console: "Console") -> bool:
     from evergreen.cli.console import shorten
     from evergreen.cli.links import Links
 
     begun = time.monotonic()
     console.print(f"a home of its own: {stage.home}; logs and data stay there", highlight=False)
     with console.status("starting Prefect, MLflow, a worker and serving"):
-        spec = stage.write(wishes, datetime.now(UTC))
+        spec = stage.write(options, datetime.now(UTC))
         _require(stage.evergreen("up", "--detach", *_PORTS), "up", stage)
     with console.status("training the first champion"):
         now = datetime.now(UTC)
-        stage.write(wishes, now)
+        stage.write(options, now)
         _require(stage.evergreen("run", stage.name, "--as-of", now.isoformat()), "run", stage)
-    caller = _caller(stage, spec, wishes)
-    links = Links(stage.settings, spec.model, caller, console, begun, begun + wishes.seconds)
+    caller = _caller(stage, spec, options)
+    links = Links(stage.settings, spec.model, caller, console, begun, begun + options.seconds)
     told = threading.Event()
     traffic = threading.Thread(target=_send, args=(caller, told, links), daemon=True)
     traffic.start()
     try:
-        closed = links.close(wishes.quiet_windows)
+        closed = links.close(options.quiet_windows)
     finally:
         told.set()
         traffic.join(timeout=30)
@@ -185,7 +186,7 @@ def _require(code: int, what: str, stage: Stage) -> None:
         raise EvergreenError(f"evergreen {what} failed; the end of {log}:\n{end}")
 
 
-def _caller(stage: Stage, spec: "ModelSpec", wishes: Wishes) -> "Caller":
+def _caller(stage: Stage, spec: "ModelSpec", options: LoopOptions) -> "Caller":
     from evergreen.simulation.caller import Caller, Plan
     from evergreen.simulation.client import Server
     from evergreen.supervisor.state import read_state
@@ -193,8 +194,8 @@ def _caller(stage: Stage, spec: "ModelSpec", wishes: Wishes) -> "Caller":
     state = read_state(stage.home)
     if state is None or state.serving is None:
         raise EvergreenError(f"{stage.home}: nothing serves; see its logs")
-    request_rows = max(1, round(wishes.per_second / 10))
-    plan = Plan(None, wishes.per_second, request_rows, wishes.drift, drift_after=None, strength=wishes.strength)
+    request_rows = max(1, round(options.per_second / 10))
+    plan = Plan(None, options.per_second, request_rows, options.drift, drift_after=None, strength=options.strength)
     server = Server(state.serving, spec.model)
     return Caller(stage.live, spec, plan, server, lambda: datetime.now(UTC), time.sleep)
 
