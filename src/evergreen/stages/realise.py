@@ -26,12 +26,12 @@ def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator 
     """The realised loss of every answer that is old enough, labelled or not, with the labels that are in.
 
     Answers of windows in quarantine are left out: what a broken feed cost is no reason to retrain. Where no label came
-    since the last window of this champion, what it said still holds: reading the answers of months again would tell
-    nothing new.
+    since the last window of this champion, and none that was there has become old enough, what it said still holds:
+    reading the answers of months again would tell nothing new.
     """
     due = look.due
     traffic, last = Traffic(look.settings.store_url), _last(due, look.settings)
-    if last is not None and not traffic.has_labels(due.model, last[0]):
+    if last is not None and not _has_new(due, traffic, last[0]):
         return last[1]
     spans = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
     found, delay = _labelled(look, baseline, traffic, spans), due.spec.data.label_delay
@@ -48,6 +48,14 @@ def _last(due: Due, settings: Settings) -> tuple[datetime, Signal] | None:
     if signal is None or windows[0].version != due.champion.version:
         return None
     return windows[0].looked_at - due.spec.monitoring.grace, signal
+
+
+def _has_new(due: Due, traffic: Traffic, since: datetime) -> bool:
+    """True where a label came since then, or one that came before may be looked at since then."""
+    if traffic.has_labels(due.model, since):
+        return True
+    delay, now = due.spec.data.label_delay, due.looked_at
+    return bool(delay) and traffic.labelled(due.model, max(due.reigns, since - delay), now, now, delay, ()).rows > 0
 
 
 def _count(due: Due, traffic: Traffic, until: datetime, spans: Spans) -> int:

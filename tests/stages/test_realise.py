@@ -1,0 +1,50 @@
+"""Which labels a window counts, and what it may take over from the one before it."""
+
+from contextlib import chdir
+from datetime import datetime, timedelta
+
+import pytest
+
+from evergreen.checks import Outcome
+from evergreen.stages.look import look_at_window
+from evergreen.stages.monitor import conclude_window, judge_window, take_window
+from evergreen.store.window import SignalKind, Window
+from tests.project import shoppers
+from tests.served import champion_of, serve, tell
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def pipeline(crowned_project):
+    with chdir(crowned_project.folder):
+        return champion_of(crowned_project)
+
+
+@pytest.fixture
+def reign(crowned) -> datetime:
+    """When the champion took over."""
+    return crowned.ledger.history(crowned.model)[-1].at
+
+
+def watch(project, now: datetime) -> Window:
+    due = take_window(project.model, project.settings, now, early=True)
+    seen = look_at_window(due, project.settings)
+    return conclude_window(due, seen, judge_window(due, seen, project.settings), project.settings)
+
+
+def realised(window: Window):
+    return window.signal(SignalKind.REALISED)
+
+
+def opposite(frame) -> list[str]:
+    return ["no" if leaves == "yes" else "yes" for leaves in frame["leaves"]]
+
+
+def test_a_label_that_came_before_its_delay_was_over_counts_once_it_is(crowned, pipeline, reign):
+    frame = shoppers(days=50, seed=5)
+    answered = serve(crowned, pipeline, frame, reign + MINUTE)
+    tell(crowned, answered, opposite(frame), reign + HOUR)
+    assert realised(watch(crowned, reign + DAY)).why == "0 labels are in, 200 are needed"
+    later = realised(watch(crowned, reign + 8 * DAY))
+    assert (later.outcome, later.details["labels"]) == (Outcome.FAIL, 600)
