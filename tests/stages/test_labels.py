@@ -1,6 +1,7 @@
 """Predictions that people are asked about go out as a file, and their answers come back whole or not at all."""
 
 import csv
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,25 +25,18 @@ def served(crowned: Project) -> Project:
     """A champion that answered 240 shoppers, of whom every fourth has a label."""
     frame = shoppers(days=20, seed=9)[["waited", "spent", "plan"]]
     frame.loc[5, "plan"] = "=2+3"
-    made = [
-        Prediction(
-            f"r{place}.0",
-            f"r{place}",
-            crowned.model,
-            1,
-            Role.CHAMPION,
-            NOW - DAY + timedelta(minutes=place),
-            row,
-            "no",
-            {"no": 0.8, "yes": 0.2},
-            f"c{place}",
-        )
-        for place, row in enumerate(frame.to_dict("records"))
-    ]
+    made = [answered(crowned, place, row) for place, row in enumerate(frame.to_dict("records"))]
     traffic = Traffic(crowned.settings.store_url)
     traffic.write(made, NOW)
     traffic.write_feedback([Feedback(crowned.model, "no", NOW, NOW, f"r{place}.0") for place in range(0, 240, 4)])
     return crowned
+
+
+def answered(project: Project, place: int, row: dict, yes: float = 0.2) -> Prediction:
+    at = NOW - DAY + timedelta(minutes=place)
+    chances = {"no": 1 - yes, "yes": yes}
+    name = f"r{place}"
+    return Prediction(f"{name}.0", name, project.model, 1, Role.CHAMPION, at, row, "no", chances, f"c{place}")
 
 
 def labels(project: Project) -> dict[str, object]:
@@ -76,6 +70,26 @@ def test_a_file_goes_out_is_filled_in_and_comes_back(served, tmp_path):
     assert take_labels(served.model, path, served.settings, NOW + DAY) == Taken({"new": 20}, blank=10)
     assert labels(served) == before | {row["prediction_id"]: "yes" for row in rows[:20]}
     assert take_labels(served.model, path, served.settings, NOW + DAY).outcomes == {"duplicate": 20}
+
+
+@pytest.mark.parametrize("left_out", [["spent"], ["spent", "row"], ["waited", "spent", "plan"]])
+def test_what_is_left_out_is_in_no_file_though_older_rows_have_it(served, left_out):
+    served.change(serving={"capture": {"leave_out": left_out}}, data__id_column="row")
+    inputs = {"waited": 0.1, "spent": 0.2, "plan": "pro"}
+    kept = {name: value for name, value in inputs.items() if name not in left_out}
+    Traffic(served.settings.store_url).write([answered(served, 300, kept, yes=0.49)], NOW)
+    wanted = find_wanted(served.model, Search(NOW - 2 * DAY, NOW, top=240), served.settings)
+    file = io.StringIO()
+    write_wanted(wanted, file)
+    file.seek(0)
+    rows = list(csv.DictReader(file))
+    assert {f"input.{name}" for name in ("waited", "spent", "plan")} - rows[0].keys() == {
+        f"input.{name}" for name in left_out if name != "row"
+    }
+    assert ("row_id" in rows[0]) is ("row" not in left_out)
+    assert len(rows) == 181
+    said = {row["prediction_id"]: row["uncertainty"] for row in rows}
+    assert (said["r300.0"], said["r1.0"]) == ("0.980", "0.400")
 
 
 def test_what_a_spreadsheet_would_compute_is_written_as_text(served, tmp_path):

@@ -32,8 +32,8 @@ _REFERENCE_ROWS = 1_000
 _BLOCK = 20_000
 # From this share of the reference on a row is far away.
 _USUAL = 0.9
-# Of numbers all rows are as uncertain.
-_UNKNOWN = 0.5
+# Of numbers all rows are as uncertain, and so is one whose version gave no probabilities.
+UNKNOWN = 0.5
 # So that rows which the model is sure of, and knows, are drawn once all others are.
 _LEAST = 1e-6
 
@@ -68,7 +68,7 @@ def choose_wanted(
     space = Space.of(reference)
     rows, known = space.place(frame), space.place(reference)
     novelty = _novelty(rows, _sample(known, seed))
-    worth = novelty + (_UNKNOWN if uncertainty is None else uncertainty)
+    worth = novelty + (UNKNOWN if uncertainty is None else uncertainty)
     drawn = _spread(rows, worth**2 + _LEAST, min(top, len(frame)), np.random.default_rng(seed))
     return tuple(
         Wish(row, None if uncertainty is None else float(uncertainty[row]), float(novelty[row])) for row in drawn
@@ -109,7 +109,7 @@ class Space:
         """The rows of a frame as points; a missing number is at the centre, beside an axis that says it is missing."""
         axes = [axis for name in self.numbers for axis in self._number(name, frame[name].to_numpy(np.float64))]
         axes += [axis for name, known in self.levels.items() for axis in _indicators(frame[name], known)]
-        return np.column_stack(axes).astype(np.float32)
+        return np.column_stack(axes or [np.zeros(len(frame))]).astype(np.float32)
 
     def _number(self, name: str, values: Numbers) -> tuple[Numbers, Numbers]:
         centre, spread = self.numbers[name]
