@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evergreen.checks import Outcome
 from evergreen.gate.decision import Reason
 from evergreen.monitoring.policy import Judged, decide
+from evergreen.monitoring.realised import copied
 from evergreen.spec.monitoring import MonitoringRules
 from evergreen.store.window import Signal, SignalKind, Verdict, Window
 
@@ -143,6 +144,32 @@ def test_the_same_is_told_once_a_cooldown_and_more_at_once():
     # Who was told that it is retrained need not be told for each window that it still would be.
     asked = [window(3, *REALISED, verdict=RETRAIN, event="performance:churn:1")]
     assert not decide(signals(*REALISED), asked, RULES, [NOW - 3 * HOUR], NOW).told
+
+
+def copied_loss(outcome: Outcome = Outcome.FAIL) -> tuple[Signal, ...]:
+    """A realised loss of an earlier window, where no label is new; of the rest nothing is known."""
+    loss = copied(Signal(SignalKind.REALISED, outcome, "0.2 on 400 labels"))
+    return (*(Signal(kind, Outcome.UNKNOWN, "0 rows came, 500 are needed") for kind in BOTH), loss)
+
+
+def test_a_loss_that_was_asked_for_once_is_told_and_not_asked_for_again_until_a_label_is_new():
+    asked = [window(50, *REALISED, verdict=RETRAIN), window(49, *REALISED, verdict=ALERT)]
+    judged = decide(copied_loss(), asked, RULES, [NOW - 50 * HOUR], NOW, version=3)
+    assert (judged.verdict, judged.retrain, judged.told) == (ALERT, None, True)
+    assert "no label is new since" in judged.reasons[0]
+    assert decide(signals(*REALISED), asked, RULES, [NOW - 50 * HOUR], NOW, version=3).verdict is RETRAIN
+    assert decide(copied_loss(), [], RULES, [], NOW, version=3).verdict is ALERT
+
+
+def test_a_loss_whose_retraining_was_refused_is_asked_for_once_it_may_be():
+    refused = [window(3, *REALISED, verdict=ALERT)]
+    assert decide(copied_loss(), refused, RULES, [NOW - 5 * HOUR], NOW, version=3).verdict is ALERT
+    assert decide(copied_loss(), refused, RULES, [NOW - 25 * HOUR], NOW, version=3).verdict is RETRAIN
+
+
+def test_what_is_copied_tells_nothing_of_an_empty_window():
+    judged = decide(copied_loss(outcome=Outcome.PASS), [window(1)], RULES, [], NOW, version=3)
+    assert (judged.verdict, judged.reasons) == (Verdict.UNKNOWN, ("0 rows came, 500 are needed",))
 
 
 kinds = st.lists(st.sampled_from(list(SignalKind)), unique=True, max_size=5)

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from evergreen.checks import Outcome
+from evergreen.monitoring.realised import copied
 from evergreen.stages.look import look_at_window
 from evergreen.stages.monitor import conclude_window, judge_window, take_window
-from evergreen.store.window import SignalKind, Window
+from evergreen.store.window import SignalKind, Verdict, Window
 from tests.project import shoppers
 from tests.served import champion_of, serve, tell
 
@@ -48,3 +49,12 @@ def test_a_label_that_came_before_its_delay_was_over_counts_once_it_is(crowned, 
     assert realised(watch(crowned, reign + DAY)).why == "0 labels are in, 200 are needed"
     later = realised(watch(crowned, reign + 8 * DAY))
     assert (later.outcome, later.details["labels"]) == (Outcome.FAIL, 600)
+
+
+def test_while_no_label_is_new_a_raised_loss_is_copied_and_asks_for_nothing_again(crowned, pipeline, reign):
+    frame = shoppers(days=50, seed=5)
+    tell(crowned, serve(crowned, pipeline, frame, reign + MINUTE), opposite(frame), reign + 8 * DAY)
+    windows = [watch(crowned, reign + days * DAY) for days in (9, 11)]
+    assert [window.verdict for window in windows] == [Verdict.RETRAIN, Verdict.ALERT]
+    first, second = map(realised, windows)
+    assert second == copied(first) != first

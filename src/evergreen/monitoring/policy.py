@@ -98,9 +98,25 @@ def _wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules: Moni
         # Whatever else these rows seem to say, they say it of the feed.
         return
     if signal := _raised(found, SignalKind.REALISED):
-        yield _wish(rules.realised.then, _sentence(signal.kind, signal.why), Reason.PERFORMANCE)
+        yield _realised_wish(signal, past, rules)
     yield from _estimate_wishes(found, past, rules)
     yield from _drift_wishes(found, past, rules)
+
+
+def _realised_wish(signal: Signal, past: Sequence[Window], rules: MonitoringRules) -> _Wish:
+    """A loss that is only copied asks for no retraining again; for the first one it may, where that was refused."""
+    why = _sentence(signal.kind, signal.why)
+    if not _is_copied(signal):
+        return _wish(rules.realised.then, why, Reason.PERFORMANCE)
+    why = f"{why}; no label is new since that was measured"
+    measured = any(not _is_copied(found) for window in past if (found := window.signal(SignalKind.REALISED)))
+    if measured and all(window.verdict is not Verdict.RETRAIN for window in past):
+        return _wish(rules.realised.then, why, Reason.PERFORMANCE)
+    return _Wish(Verdict.ALERT, why)
+
+
+def _is_copied(signal: Signal) -> bool:
+    return bool(signal.details.get("copied"))
 
 
 def _estimate_wishes(
@@ -168,15 +184,16 @@ def _telling(
 
 
 def _without_wishes(found: dict[SignalKind, Signal]) -> Verdict:
-    """QUIET where any look at the rows could tell something."""
-    told = any(found[kind].outcome is not Outcome.UNKNOWN for kind in _OF_ROWS if kind in found)
+    """QUIET where any look at the rows could tell something; what is copied was no look."""
+    looked = [found[kind] for kind in _OF_ROWS if kind in found and not _is_copied(found[kind])]
+    told = any(signal.outcome is not Outcome.UNKNOWN for signal in looked)
     return Verdict.QUIET if told else Verdict.UNKNOWN
 
 
 def _nothing(found: dict[SignalKind, Signal], verdict: Verdict) -> tuple[str, ...]:
     if verdict is Verdict.QUIET:
         return ("Nothing is out of bounds",)
-    unknown = dict.fromkeys(found[kind].why for kind in _OF_ROWS if kind in found)
+    unknown = dict.fromkeys(found[k].why for k in _OF_ROWS if k in found and found[k].outcome is Outcome.UNKNOWN)
     return tuple(_capital(why) for why in unknown) or ("Nothing was looked at",)
 
 

@@ -1,7 +1,7 @@
 """What came true: the loss of labelled answers against the champion's loss on its holdout."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,11 @@ def realised_loss(
     newest = _newest(known, labelling.looked_at, step)
     facts |= {"newest": _mean(known, newest, labelling.expectation), **_told(known, explained, labelling.expectation)}
     return _judge(known, found, bound, alpha, facts)
+
+
+def copied(signal: Signal) -> Signal:
+    """What a window takes over from the one before it, as no label is new: `copied` in its details says so."""
+    return replace(signal, details={**signal.details, "copied": True})
 
 
 def bound_of(holdout: Loss, margin: float, alpha: float, metric: str) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import Baseline
 from evergreen.monitoring.estimate import Estimator
-from evergreen.monitoring.realised import Labelling, realised_loss
+from evergreen.monitoring.realised import Labelling, copied, realised_loss
 from evergreen.settings import Settings
 from evergreen.stages.monitor import Due
 from evergreen.store.captured import Captured
@@ -27,12 +27,12 @@ def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator 
 
     Answers of windows in quarantine are left out: what a broken feed cost is no reason to retrain. Where no label came
     since the last window of this champion, and none that was there has become old enough, what it said still holds:
-    reading the answers of months again would tell nothing new.
+    reading the answers of months again would tell nothing new. It is marked as a copy, which is no news.
     """
     due = look.due
     traffic, last = Traffic(look.settings.store_url), _last(due, look.settings)
     if last is not None and not _has_new(due, traffic, last[0]):
-        return last[1]
+        return copied(last[1])
     spans = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
     found, delay = _labelled(look, baseline, traffic, spans), due.spec.data.label_delay
     expected = estimator.expectation(look.frame_of(found), found.answers) if estimator and found.rows else None
