@@ -167,10 +167,10 @@ def _uncertainty_then(answers: "pa.Table") -> "np.ndarray | None":
 
 
 def _wanted(found: Captured, wish: "Wish") -> Wanted:
-    answer, inputs = (
-        next(iter(table.slice(wish.position, 1).to_pylist()), {}) for table in (found.answers, found.inputs)
-    )
-    return Wanted(answer, inputs, wish)
+    (answer,) = found.answers.slice(wish.position, 1).to_pylist()
+    # A table without a column has no row.
+    inputs = found.inputs.slice(wish.position, 1).to_pylist()
+    return Wanted(answer, inputs[0] if inputs else {}, wish)
 
 
 def _about(row: Wanted) -> list[Any]:
