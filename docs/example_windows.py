@@ -11,7 +11,7 @@ import numpy as np
 
 from evergreen.checks import Outcome
 from evergreen.gate.decision import DecisionKind, Reason
-from evergreen.monitoring.policy import decide
+from evergreen.monitoring.policy import Reign, decide
 from evergreen.report.marks import History
 from evergreen.spec.monitoring import MonitoringRules
 from evergreen.store.entry import Cause, Crown, LedgerEntry
@@ -85,7 +85,7 @@ def _window(
     now, (version, reigned) = until + timedelta(minutes=2), _reign(place)
     rows = int(rng.poisson(700 * (1.35 + np.sin((place % 8) / 8 * 2 * np.pi - 1.2))))
     signals = tuple(_signals(place, reigned, rows, rng))
-    judged = decide(signals, earlier, rules, asked, now, version)
+    judged = decide(signals, earlier, rules, asked, now, Reign(version, BEGIN))
     event = f"{judged.verdict}:churn:{since.isoformat()}" if judged.told else ""
     late = int(rng.binomial(3, 0.2))
     return Window(

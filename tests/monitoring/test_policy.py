@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evergreen.checks import Outcome
 from evergreen.gate.decision import Reason
-from evergreen.monitoring.policy import Judged, decide
+from evergreen.monitoring.policy import Judged, Reign, decide
 from evergreen.monitoring.realised import copied
 from evergreen.spec.monitoring import MonitoringRules
 from evergreen.store.window import Signal, SignalKind, Verdict, Window
@@ -16,6 +16,7 @@ from evergreen.store.window import Signal, SignalKind, Verdict, Window
 NOW = datetime(2026, 11, 16, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RULES = MonitoringRules()
+REIGN = Reign(3, NOW - 100 * DAY)
 BOTH = (SignalKind.INPUT_DRIFT, SignalKind.PREDICTION_DRIFT)
 ESTIMATE, REALISED, FAULTS = (SignalKind.ESTIMATE,), (SignalKind.REALISED,), (SignalKind.FAULTS,)
 INPUT = (SignalKind.INPUT_DRIFT,)
@@ -37,7 +38,7 @@ def window(ago: int, *raised: SignalKind, version: int = 3, verdict: Verdict = Q
 
 def judge(*raised: SignalKind, earlier=(), asked=(), rules: MonitoringRules = RULES) -> Judged:
     past = [window(len(earlier) - place, *kinds) for place, kinds in enumerate(earlier)]
-    return decide(signals(*raised), past, rules, asked, NOW, version=3)
+    return decide(signals(*raised), past, rules, asked, NOW, REIGN)
 
 
 def rules(**parts) -> MonitoringRules:
@@ -95,9 +96,17 @@ def test_the_spec_says_what_is_done(part, then, raised, verdict):
 
 def test_windows_of_another_champion_and_windows_in_quarantine_say_nothing():
     before = [window(2, *BOTH, version=2), window(1, *BOTH, *FAULTS, verdict=Verdict.QUARANTINE)]
-    assert decide(signals(*BOTH), before, RULES, [], NOW, version=3).verdict is QUIET
+    assert decide(signals(*BOTH), before, RULES, [], NOW, REIGN).verdict is QUIET
     ours = [window(4, *BOTH), *before]
-    assert decide(signals(*BOTH), ours, RULES, [], NOW, version=3).verdict is RETRAIN
+    assert decide(signals(*BOTH), ours, RULES, [], NOW, REIGN).verdict is RETRAIN
+
+
+def test_a_version_that_was_rolled_back_to_begins_anew():
+    before = [window(5, *BOTH), window(3, version=4)]
+    assert decide(signals(*BOTH), before, RULES, [], NOW, REIGN).verdict is RETRAIN
+    assert decide(signals(*BOTH), before, RULES, [], NOW, Reign(3, NOW - 2 * HOUR)).verdict is QUIET
+    ours = [*before, window(1, *BOTH)]
+    assert decide(signals(*BOTH), ours, RULES, [], NOW, Reign(3, NOW - 2 * HOUR)).verdict is RETRAIN
 
 
 UNSEEN = {"column": "plan", "what": "unseen", "raised": True}
@@ -154,21 +163,21 @@ def copied_loss(outcome: Outcome = Outcome.FAIL) -> tuple[Signal, ...]:
 
 def test_a_loss_that_was_asked_for_once_is_told_and_not_asked_for_again_until_a_label_is_new():
     asked = [window(50, *REALISED, verdict=RETRAIN), window(49, *REALISED, verdict=ALERT)]
-    judged = decide(copied_loss(), asked, RULES, [NOW - 50 * HOUR], NOW, version=3)
+    judged = decide(copied_loss(), asked, RULES, [NOW - 50 * HOUR], NOW, REIGN)
     assert (judged.verdict, judged.retrain, judged.told) == (ALERT, None, True)
     assert "no label is new since" in judged.reasons[0]
-    assert decide(signals(*REALISED), asked, RULES, [NOW - 50 * HOUR], NOW, version=3).verdict is RETRAIN
-    assert decide(copied_loss(), [], RULES, [], NOW, version=3).verdict is ALERT
+    assert decide(signals(*REALISED), asked, RULES, [NOW - 50 * HOUR], NOW, REIGN).verdict is RETRAIN
+    assert decide(copied_loss(), [], RULES, [], NOW, REIGN).verdict is ALERT
 
 
 def test_a_loss_whose_retraining_was_refused_is_asked_for_once_it_may_be():
     refused = [window(3, *REALISED, verdict=ALERT)]
-    assert decide(copied_loss(), refused, RULES, [NOW - 5 * HOUR], NOW, version=3).verdict is ALERT
-    assert decide(copied_loss(), refused, RULES, [NOW - 25 * HOUR], NOW, version=3).verdict is RETRAIN
+    assert decide(copied_loss(), refused, RULES, [NOW - 5 * HOUR], NOW, REIGN).verdict is ALERT
+    assert decide(copied_loss(), refused, RULES, [NOW - 25 * HOUR], NOW, REIGN).verdict is RETRAIN
 
 
 def test_what_is_copied_tells_nothing_of_an_empty_window():
-    judged = decide(copied_loss(outcome=Outcome.PASS), [window(1)], RULES, [], NOW, version=3)
+    judged = decide(copied_loss(outcome=Outcome.PASS), [window(1)], RULES, [], NOW, REIGN)
     assert (judged.verdict, judged.reasons) == (Verdict.UNKNOWN, ("0 rows came, 500 are needed",))
 
 
@@ -182,7 +191,7 @@ def test_what_never_happens(found, before, asked, then):
     rule = rules(estimate={"then": then})
     seen = [Signal(kind, outcome, "so") for kind, outcome in found.items()]
     past = [window(len(before) - place, *raised) for place, raised in enumerate(before)]
-    judged = decide(seen, past, rule, asked, NOW, version=3)
+    judged = decide(seen, past, rule, asked, NOW, REIGN)
     raised = {kind for kind, outcome in found.items() if outcome is Outcome.FAIL}
     assert (judged.retrain is not None) == (judged.verdict is RETRAIN)
     assert judged.reasons

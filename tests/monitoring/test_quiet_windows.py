@@ -36,7 +36,7 @@ def watched(windows: int, moved: float = 0.0, seed: int = 0) -> list[Window]:
             yardstick.begin().add(frame.assign(**{"input 0": frame["input 0"] + moved})), yardstick
         )
         asked = [window.looked_at for window in found if window.verdict is Verdict.RETRAIN]
-        judged = decide(signals, found, RULES, asked, now, version=3)
+        judged = decide(signals, found, RULES, asked, now)
         event = "told" if judged.told else ""
         found.append(Window("m", 3, now - HOUR, now, now, 500, 0, signals, judged.verdict, judged.reasons, event))
     return found

@@ -1,6 +1,7 @@
 """Which labels a window counts, and what it may take over from the one before it."""
 
 from contextlib import chdir
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -58,3 +59,27 @@ def test_while_no_label_is_new_a_raised_loss_is_copied_and_asks_for_nothing_agai
     assert [window.verdict for window in windows] == [Verdict.RETRAIN, Verdict.ALERT]
     first, second = map(realised, windows)
     assert second == copied(first) != first
+
+
+def test_a_version_that_was_rolled_back_to_takes_over_nothing_of_its_former_reign(crowned, pipeline, reign):
+    frame = shoppers(days=50, seed=5)
+    tell(crowned, serve(crowned, pipeline, frame, reign + MINUTE), opposite(frame), reign + 8 * DAY)
+    former = watch(crowned, reign + 9 * DAY)
+    due = take_window(crowned.model, crowned.settings, reign + 10 * DAY, early=True)
+    seen = look_at_window(replace(due, reigns=former.until), crowned.settings)
+    assert former.raised(SignalKind.REALISED)
+    loss = next(signal for signal in seen.signals if signal.kind is SignalKind.REALISED)
+    assert loss.why == "0 labels are in, 200 are needed"
+
+
+def test_windows_of_its_former_reign_do_not_count(crowned, pipeline, reign):
+    moved = shoppers(days=50, seed=5)
+    moved["waited"] += 0.9
+    serve(crowned, pipeline, moved, reign + MINUTE)
+    former = watch(crowned, reign + HOUR)
+    serve(crowned, pipeline, moved, reign + 2 * HOUR)
+    due = take_window(crowned.model, crowned.settings, reign + 3 * HOUR)
+    seen = look_at_window(due, crowned.settings)
+    anew = replace(due, reigns=former.until)
+    verdicts = [judge_window(each, seen, crowned.settings).verdict for each in (due, anew)]
+    assert verdicts == [Verdict.RETRAIN, Verdict.QUIET]

@@ -48,24 +48,37 @@ class _Wish:
     retrain: Reason | None = None
 
 
+@dataclass(frozen=True)
+class Reign:
+    """The version that is the champion, and since when: one that was rolled back to begins anew."""
+
+    version: int
+    since: datetime
+
+    def has(self, window: Window) -> bool:
+        """True where it is the champion whose window that is."""
+        return window.version == self.version and window.since >= self.since
+
+
 def decide(
     signals: Sequence[Signal],
     earlier: Sequence[Window],
     rules: MonitoringRules,
     asked_at: Sequence[datetime],
     now: datetime,
-    version: int | None = None,
+    reign: Reign | None = None,
 ) -> Judged:
     """What follows from the signals of a window.
 
-    `earlier` are the windows before it, the newest last; those of another champion than `version` say nothing about
-    this one, and neither do those whose feed was broken. `asked_at` is when monitoring asked for retrainings.
+    `earlier` are the windows before it, the newest last; those of another reign than `reign` say nothing about this
+    one, and neither do those whose feed was broken. `asked_at` is when monitoring asked for retrainings.
 
     >>> moved = Signal(SignalKind.REALISED, Outcome.FAIL, "the loss is 0.21 at least, and 0.14 is the bound")
     >>> decide([moved], [], MonitoringRules(), [], datetime(2026, 11, 16, 6)).verdict
     <Verdict.RETRAIN: 'retrain'>
     """
-    past = [w for w in earlier if version in (None, w.version) and w.verdict is not Verdict.QUARANTINE]
+    ours = [window for window in earlier if reign is None or reign.has(window)]
+    past = [w for w in ours if w.verdict is not Verdict.QUARANTINE]
     found = {signal.kind: signal for signal in signals}
     wishes = list(_wishes(found, past, rules))
     verdict = max((wish.verdict for wish in wishes), key=_rank, default=_without_wishes(found))

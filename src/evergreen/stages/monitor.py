@@ -8,7 +8,7 @@ from typing import Any
 from evergreen.drift.alert import DriftAlert
 from evergreen.gate.decision import Reason
 from evergreen.monitoring.arrivals import AS_FAR_BACK
-from evergreen.monitoring.policy import MONTH, Judged, decide
+from evergreen.monitoring.policy import MONTH, Judged, Reign, decide
 from evergreen.registry.handles import Champion
 from evergreen.registry.reference import fetch_reference
 from evergreen.settings import Settings
@@ -106,7 +106,8 @@ def judge_window(due: Due, seen: Seen, settings: Settings) -> Judged:
     windows, now = Windows(settings.store_url), due.looked_at
     rules = due.spec.monitoring
     asked = windows.asked(due.model, now - max(MONTH, rules.cooldown))
-    return decide(seen.signals, earlier_windows(due, settings), rules, asked, now, due.champion.version)
+    reign = Reign(due.champion.version, due.reigns)
+    return decide(seen.signals, earlier_windows(due, settings), rules, asked, now, reign)
 
 
 def conclude_window(due: Due, seen: Seen, judged: Judged, settings: Settings) -> Window:

@@ -45,7 +45,8 @@ def _last(due: Due, settings: Settings) -> tuple[datetime, Signal] | None:
     """What the last window said, and since when a label may be new to it."""
     windows = Windows(settings.store_url).last(due.model)
     signal = windows[0].signal(SignalKind.REALISED) if windows else None
-    if signal is None or windows[0].version != due.champion.version:
+    # A version that was rolled back to begins anew.
+    if signal is None or windows[0].version != due.champion.version or windows[0].since < due.reigns:
         return None
     return windows[0].looked_at - due.spec.monitoring.grace, signal
 
