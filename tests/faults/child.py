@@ -117,7 +117,7 @@ def act(place: Place, command: str, point: Point | str | None, log: Path) -> Non
     """Do what is commanded; at the point the process is killed as by `kill -9`. In haste, no lock is waited for."""
     _begin(place, log)
     if point == HASTY:
-        database._WAIT_SECONDS = 0.1
+        database.WAIT_SECONDS = 0.1
     elif point is not None:
         _lay(point)
     COMMANDS[command](place)

@@ -28,7 +28,8 @@ def test_a_run_looks_at_the_window_and_its_page_says_what_was_seen(crowned, moni
     # Every row as early as that it may be in a window by now.
     crowned.change(monitoring={"grace": "0s"})
     reign = crowned.ledger.history("tiny")[-1].at
-    serve(crowned, champion_of(crowned), shoppers(days=50, seed=5), reign, span=timedelta(milliseconds=600))
+    moments = {"span": timedelta(milliseconds=600), "written": timedelta(seconds=-20)}
+    serve(crowned, champion_of(crowned), shoppers(days=50, seed=5), reign, **moments)
     state = monitor("tiny", return_state=True)
     assert state.message == "tiny: quiet, 600 rows: Nothing is out of bounds"
     seen = flow_run(str(state.state_details.flow_run_id))

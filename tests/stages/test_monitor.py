@@ -1,6 +1,7 @@
 """A window of live traffic is taken, looked at, judged and written once, with at most one event."""
 
 from contextlib import chdir
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from evergreen.checks import Outcome
 from evergreen.drift.alert import DriftAlert
 from evergreen.stages.look import look_at_window
 from evergreen.stages.monitor import NotDue, conclude_window, judge_window, take_window
+from evergreen.store.database import WAIT_SECONDS
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.outbox import Outbox
 from evergreen.store.window import SignalKind, Verdict, Window
@@ -16,7 +18,7 @@ from evergreen.store.windows import Windows
 from tests.project import shoppers
 from tests.served import champion_of, serve, tell
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 KINDS = (FactKind.DRIFT, FactKind.PERFORMANCE, FactKind.LABELS, FactKind.FAULTS, FactKind.ALERT)
 
 
@@ -86,6 +88,40 @@ def test_a_row_that_is_written_late_is_in_the_next_window_and_in_one_only(crowne
     serve(crowned, pipeline, rows(seed=7), reign + 4 * HOUR)
     third = watch(crowned, reign + 5 * HOUR)
     assert (third.rows, third.late) == (624, 24)
+
+
+@pytest.mark.parametrize(("first", "then"), [("1h", "1m"), ("1m", "1h")])
+def test_a_row_is_in_one_window_also_where_the_grace_was_changed(crowned, pipeline, reign, first, then):
+    crowned.change(monitoring={"grace": first})
+    serve(crowned, pipeline, rows(), reign + MINUTE)
+    serve(crowned, pipeline, rows(24), reign + 5 * MINUTE, written=65 * MINUTE, name="late")
+    seen = [watch(crowned, reign + 2 * HOUR + 10 * MINUTE)]
+    crowned.change(monitoring={"grace": then})
+    for hour in (3, 5, 7):
+        serve(crowned, pipeline, rows(seed=hour), reign + hour * HOUR)
+        seen.append(watch(crowned, reign + (hour + 2) * HOUR + MINUTE, early=True))
+    assert sum(window.rows for window in seen) == 4 * 600 + 24
+
+
+def test_a_row_whose_writing_waits_for_the_store_is_late_however_small_the_grace_is(crowned, pipeline, reign):
+    crowned.change(monitoring={"grace": "1s"})
+    # Its moment of writing is before the look, and its transaction ended after that.
+    serve(crowned, pipeline, rows(), reign + MINUTE, span=30 * MINUTE)
+    serve(crowned, pipeline, rows(24), reign + 40 * MINUTE, span=MINUTE, name="waited")
+    assert watch(crowned, reign + 41 * MINUTE + (WAIT_SECONDS + 1) * SECOND).rows == 600
+    window = watch(crowned, reign + 2 * HOUR, early=True)
+    assert (window.rows, window.late) == (24, 24)
+
+
+def test_a_window_that_shares_a_moment_with_another_is_not_taken_for_it(crowned, pipeline, reign):
+    serve(crowned, pipeline, rows(), reign + MINUTE)
+    due = take_window("tiny", crowned.settings, reign + HOUR)
+    seen = look_at_window(due, crowned.settings)
+    judged = judge_window(due, seen, crowned.settings)
+    window = conclude_window(due, seen, judged, crowned.settings)
+    before = replace(window, since=reign - HOUR, until=reign + MINUTE, rows=7)
+    assert Windows(crowned.settings.store_url).write(before)
+    assert conclude_window(due, seen, judged, crowned.settings) == window
 
 
 def test_a_broken_feed_is_quarantined_and_nothing_is_retrained(crowned, pipeline, reign):

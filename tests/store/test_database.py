@@ -105,7 +105,7 @@ def test_a_store_of_a_newer_version_is_not_touched(ledger):
 
 
 def test_a_locked_database_is_unavailable(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0)
     ledger = Ledger(f"sqlite:///{tmp_path / 'evergreen.db'}")
     ledger.prepare()
     with closing(sqlite3.connect(tmp_path / "evergreen.db", isolation_level=None)) as other:
@@ -115,7 +115,7 @@ def test_a_locked_database_is_unavailable(tmp_path, monkeypatch):
 
 
 def test_a_server_on_which_another_writer_hangs_is_unavailable(cluster, monkeypatch):
-    monkeypatch.setattr(database, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1)
     ledger = Ledger(cluster.create_database())
     ledger.prepare()
     engine = sa.create_engine(with_driver(ledger.url), poolclass=sa.NullPool)

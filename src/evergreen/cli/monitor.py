@@ -58,7 +58,8 @@ def to_dict(window: "Window") -> dict[str, Any]:
     """A window as JSON has it."""
     from dataclasses import asdict
 
-    times = {name: getattr(window, name).isoformat() for name in ("since", "until", "looked_at")}
+    moments = {name: getattr(window, name) for name in ("since", "until", "looked_at", "settled", "late_since")}
+    times = {name: moment and moment.isoformat() for name, moment in moments.items()}
     signals = [asdict(signal) for signal in window.signals]
     return {**asdict(window), **times, "signals": signals}
 

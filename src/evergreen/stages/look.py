@@ -19,13 +19,13 @@ from evergreen.registry.baseline import fetch_baseline
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION, ColumnType
 from evergreen.stages.assess import read_profile, read_reference, with_derived
-from evergreen.stages.monitor import LATE, Due, Seen, earlier_windows
+from evergreen.stages.monitor import Due, Seen, earlier_windows
 from evergreen.stages.open import tracking_of
 from evergreen.store.asked import Asked, Requests
 from evergreen.store.captured import Captured, join
 from evergreen.store.prediction import Role
 from evergreen.store.traffic import Traffic
-from evergreen.store.window import Signal, SignalKind
+from evergreen.store.window import LATE, Signal, SignalKind
 
 if TYPE_CHECKING:
     import pandas as pd

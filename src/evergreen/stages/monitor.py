@@ -16,6 +16,7 @@ from evergreen.spec.base import format_duration
 from evergreen.spec.model import ModelSpec
 from evergreen.stages.open import connect, read_spec, registry_of
 from evergreen.stages.scorer import find_champion
+from evergreen.store.database import WAIT_SECONDS
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.prediction import Role
 from evergreen.store.traffic import Traffic, Written
@@ -24,9 +25,8 @@ from evergreen.store.windows import Windows
 
 log = logging.getLogger("evergreen.monitor")
 
-LATE = timedelta(days=1)
-"""Rows that are written so long after they were answered, or longer, are in no window."""
-
+# A row's moment of writing is taken before its transaction, which may wait so long for the store's lock.
+_SETTLES = timedelta(seconds=WAIT_SECONDS + 5)
 # Groups are counted as a whole: near the bound their rows are looked at.
 _NEAR = 10_000
 _KINDS = {Verdict.QUARANTINE: FactKind.FAULTS, Verdict.LABELS: FactKind.LABELS, Verdict.ALERT: FactKind.ALERT}
@@ -37,7 +37,7 @@ class Due:
     """A window that can be looked at: rows that `champion` answered from `since` on and before `until`.
 
     `written` is when they were written, and `late` the same of rows before `since` that no window has seen; None where
-    there was no window yet. `reigns` is when the champion took over.
+    this champion had no window yet. `reigns` is when the champion took over.
     """
 
     name: str
@@ -87,7 +87,8 @@ def take_window(name: str, settings: Settings, now: datetime, *, early: bool = F
     champion = find_champion(spec.model, name, settings)
     last = next(iter(Windows(settings.store_url).last(spec.model)), None)
     reigns = next((crown.at for crown in reversed(crowns) if crown.version == champion.version), crowns[-1].at)
-    until, settled = now - spec.monitoring.grace, _settled(now, spec)
+    before = last.settled if last and last.version == champion.version else None
+    until, settled = now - spec.monitoring.grace, _settled(now, spec, before)
     since = max(reigns, last.until) if last else reigns
     if until <= since:
         return NotDue(spec.model, f"the last window ended at {since:%Y-%m-%d %H:%M} UTC")
@@ -96,7 +97,7 @@ def take_window(name: str, settings: Settings, now: datetime, *, early: bool = F
     rows = piece.rows if piece.rows >= _NEAR else _count(traffic, champion, since, piece.until, written)
     if why := _waits(spec, rows, until - since, early=early, first=last is None):
         return NotDue(spec.model, why)
-    late = Written(settled, _settled(last.looked_at, spec)) if last else None
+    late = Written(settled, before) if before else None
     champion = fetch_reference(tracking, champion, settings.home / "champions")
     return Due(name, spec, champion, reigns, since, piece.until, now, written, late)
 
@@ -127,13 +128,16 @@ def conclude_window(due: Due, seen: Seen, judged: Judged, settings: Settings) ->
         verdict=judged.verdict,
         reasons=judged.reasons,
         event=_key(due, judged),
+        settled=due.written.before,
+        late_since=due.late.since if due.late else None,
     )
     windows = Windows(settings.store_url)
     if windows.write(window, _fact(window, judged)):
         log.info("monitor     %s rows of %s: %s", f"{window.rows:,}", due.model, window.verdict)
     else:
         log.info("monitor     %s: another run has looked at this window", due.model)
-    return windows.between(due.model, due.since, due.since + timedelta(microseconds=1))[0]
+    shared = windows.between(due.model, due.since, due.since + timedelta(microseconds=1))
+    return next(each for each in shared if each.since == due.since)
 
 
 def headline(window: Window) -> str:
@@ -146,9 +150,13 @@ def earlier_windows(due: Due, settings: Settings) -> tuple[Window, ...]:
     return Windows(settings.store_url).between(due.model, due.since - AS_FAR_BACK, due.since)
 
 
-def _settled(looked_at: datetime, spec: ModelSpec) -> datetime:
-    """Rows that were written before this moment could be read at that: their transactions had the time to end."""
-    return looked_at - spec.monitoring.grace / 2
+def _settled(looked_at: datetime, spec: ModelSpec, before: datetime | None) -> datetime:
+    """Rows that were written before this moment can be read by then: their transactions had the time to end.
+
+    It never goes back, whatever becomes of `grace`: `before` is that of the last window.
+    """
+    settled = looked_at - max(spec.monitoring.grace / 2, _SETTLES)
+    return max(settled, before) if before else settled
 
 
 def _count(traffic: Traffic, champion: Champion, since: datetime, until: datetime, written: Written) -> int:

@@ -14,7 +14,7 @@ from evergreen.errors import IntegrityError, RowError, UnavailableError, UserErr
 from evergreen.store.lock import exclusive
 from evergreen.store.tables import HEAD, VERSION_TABLE
 
-_WAIT_SECONDS = 10
+WAIT_SECONDS = 10
 # A server that vanished without a word is noticed within a minute, in the middle of a statement too.
 _SERVER_OPTIONS = {
     "connect_timeout": 5,
@@ -32,7 +32,7 @@ def open_engine(url: str) -> sa.Engine:
     """An engine without a pool, so that it may cross forks and leaves no connection behind. Touches nothing yet."""
     try:
         parsed = sa.make_url(with_driver(url))
-        options = {"timeout": _WAIT_SECONDS} if parsed.get_backend_name() == "sqlite" else _SERVER_OPTIONS
+        options = {"timeout": WAIT_SECONDS} if parsed.get_backend_name() == "sqlite" else _SERVER_OPTIONS
         engine = sa.create_engine(parsed, poolclass=sa.NullPool, connect_args=options)
     except (exc.ArgumentError, ValueError):
         # Either may quote what it took for a port, which is a part of the password where that holds a slash.
@@ -76,7 +76,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction that writes; on SQLite one at a time, so that nobody writes between its reading and its writing."""
     with engine.execution_options(evergreen_writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
         yield connection
 
 
@@ -144,7 +144,7 @@ def _migrate(connection: sa.Connection, url: str) -> None:
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # Python's driver would commit before DDL: with explicit BEGINs a migration happens whole or not at all.
     connection.isolation_level = None
-    for pragma in (f"busy_timeout = {_WAIT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
+    for pragma in (f"busy_timeout = {WAIT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -214,6 +214,8 @@ windows = sa.Table(
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("signals", sa.JSON, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
+    sa.Column("settled", UtcDateTime),
+    sa.Column("late_since", UtcDateTime),
     sa.Index("windows_by_model", "model", "since", unique=True),
     sa.Index("windows_by_verdict", "model", "verdict", "looked_at"),
     sqlite_autoincrement=True,

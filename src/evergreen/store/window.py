@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from evergreen.checks import Outcome
+
+LATE = timedelta(days=1)
+"""Rows that are written so long after they were answered, or longer, are in no window."""
 
 
 class SignalKind(StrEnum):
@@ -66,6 +69,9 @@ class Window:
 
     `late` counts rows of earlier windows that were written after those were looked at; they count in this one.
     `version` is the champion then. `event` names what was raised, empty where nothing was.
+
+    Its rows were written before `settled`; its late ones from `late_since` on, at most LATE before `since`. None where
+    that is not known, or there could be no late ones.
     """
 
     model: str
@@ -79,6 +85,8 @@ class Window:
     verdict: Verdict
     reasons: tuple[str, ...]
     event: str = ""
+    settled: datetime | None = None
+    late_since: datetime | None = None
 
     def signal(self, kind: SignalKind) -> Signal | None:
         """The signal of a kind, None where it was not looked at."""

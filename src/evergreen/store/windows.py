@@ -16,6 +16,8 @@ from evergreen.store.outbox import put_fact
 from evergreen.store.tables import windows
 from evergreen.store.window import Signal, SignalKind, Verdict, Window
 
+_MOMENTS = ("since", "until", "looked_at", "settled", "late_since")
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -87,7 +89,7 @@ def _shares(model: str, since: datetime, until: datetime) -> sa.ColumnElement[bo
 
 
 def _row(window: Window) -> dict[str, Any]:
-    values = {name: getattr(window, name) for name in ("model", "version", "since", "until", "looked_at")}
+    values = {name: getattr(window, name) for name in ("model", "version", *_MOMENTS)}
     values |= {"rows": window.rows, "late": window.late, "verdict": window.verdict.value, "event": window.event}
     signals = [_plain({**asdict(signal), "kind": signal.kind.value}) for signal in window.signals]
     return {**values, "reasons": list(window.reasons), "signals": signals}
@@ -108,7 +110,7 @@ def _plain(value: Any) -> Any:
 
 
 def _window(row: sa.RowMapping) -> Window:
-    values = {name: row[name] for name in ("model", "version", "since", "until", "looked_at", "rows", "late", "event")}
+    values = {name: row[name] for name in ("model", "version", *_MOMENTS, "rows", "late", "event")}
     signals = tuple(_signal(each) for each in row["signals"])
     return Window(**values, signals=signals, verdict=Verdict(row["verdict"]), reasons=tuple(row["reasons"]))
 

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.Text, nullable=False),
         *(sa.Column(name, sa.JSON, nullable=False) for name in ("reasons", "signals")),
         sa.Column("event", sa.Text, nullable=False),
+        *(sa.Column(name, _MOMENT) for name in ("settled", "late_since")),
         sqlite_autoincrement=True,
     )
     op.create_index("windows_by_model", "windows", ["model", "since"], unique=True)
