@@ -119,6 +119,19 @@ def test_what_was_looked_at_before_stays_where_it_was_when_a_late_label_comes():
     assert judge(shuffled) == judge(both)
 
 
+@pytest.mark.parametrize("moment", ["received_at", "written_at"])
+def test_what_came_late_of_an_early_moment_stands_where_it_came(moment):
+    """A backlog of a year ago that somebody loads today would stand before what was looked at since."""
+    table = labelled([True] * 100 + [False] * 300)
+    came = [START + timedelta(days=9)] * 100 + [START + timedelta(minutes=place) for place in range(100, 400)]
+    backlog = table.append_column(moment, pa.array(came, pa.timestamp("us", "UTC")))
+    newest = judge(backlog, Labelling(looked_at=START + timedelta(days=8))).details["newest"]
+    assert newest == {"labels": 100, "loss": 1.0}
+    in_order = labelled([False] * 300 + [True] * 100)
+    assert judge(backlog).lower == judge(in_order).lower
+    assert judge(table).details["newest"]["loss"] == 0.0
+
+
 def test_a_label_counts_from_when_it_may_be_looked_at():
     delayed = Labelling(label_delay=timedelta(days=30), looked_at=START + timedelta(days=29))
     assert judge(labelled([False] * 200), delayed).details["newest"]["labels"] == 200

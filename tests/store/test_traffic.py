@@ -300,11 +300,12 @@ def test_a_label_by_row_is_about_the_newest_request_before_it(traffic):
 
 def test_features_stand_beside_their_label_as_they_were_served(traffic):
     traffic.write([prediction(place) for place in range(4)], NOW)
-    traffic.write_feedback([label(1), label(3, "no")])
+    traffic.write_feedback([label(1), label(3, "no", received_at=NOW + 2 * DAY)])
     found = traffic.labelled("churn", NOW, NOW + DAY, NOW + 9 * DAY)
     assert found.inputs.column("price").to_pylist() == [1.25, 3.25]
     assert found.answers.column("label").to_pylist() == ["yes", "no"]
     assert found.answers.column("label_at").to_pylist() == [NOW + DAY] * 2
+    assert found.answers.column("received_at").to_pylist() == [NOW + DAY, NOW + 2 * DAY]
 
 
 def test_no_later_label_leaks(traffic):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ _LEAST_STEP = 50
 # So many steps of the newest labels are explained where nothing is raised.
 _RECENT_STEPS = 10
 _FEW = 0.5
+# Before any of these nobody could look at a labelled row: when it was known and received, and the answer was kept.
+_CAME = ("label_at", "received_at", "written_at")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +127,17 @@ def _judge(known: _Known, found: Stretch, bound: float, alpha: float, facts: dic
 
 def _in_order(answers: "pa.Table", metric: str, delay: timedelta) -> _Known:
     losses = row_losses(read_answers(answers, metric in ("mae", "mse")), metric)
-    came, at = (answers[name].to_numpy().astype("datetime64[us]") for name in ("label_at", "at"))
-    # Sorted by when they were answered a late label would change what was looked at before.
-    matured = np.maximum(came, at + np.timedelta64(delay))
+    # Sorted by when they were answered, or known, a late label would change what was looked at before.
+    came = [_moments(answers, name) for name in _CAME if name in answers.column_names]
+    at = _moments(answers, "at")
+    matured = reduce(np.maximum, came, at + np.timedelta64(delay))
     order = np.lexsort((at, matured))
     order = order[np.isfinite(losses[order])]
     return _Known(losses[order], matured[order], order)
+
+
+def _moments(answers: "pa.Table", name: str) -> Any:
+    return answers[name].to_numpy().astype("datetime64[us]")
 
 
 def _newest(known: _Known, looked_at: datetime | None, step: int) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -197,6 +198,23 @@ def _to_row(feedback: Feedback) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What counts of a prediction: its label, since when that was known, and when it came, both in microseconds."""
+
+    label: Any
+    at: int
+    received_at: int
+
+
+def read_truths(rows: Iterator[Mapping[Any, Any]]) -> dict[str, Truth]:
+    """What came true of every prediction that has a label."""
+    return {
+        name: Truth(json.loads(row["label"]), to_micros(row["at"]), to_micros(row["received_at"]))
+        for name, row in winners(list(rows)).items()
+    }
+
+
 def read_labels(rows: Iterator[Mapping[Any, Any]]) -> dict[str, tuple[Any, int]]:
     """Label and moment, in microseconds, of every prediction that has one."""
-    return {name: (json.loads(row["label"]), to_micros(row["at"])) for name, row in winners(list(rows)).items()}
+    return {name: (truth.label, truth.at) for name, truth in read_truths(rows).items()}

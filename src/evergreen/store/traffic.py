@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from evergreen.store.captured import Captured, Part, assemble, join
 from evergreen.store.database import answering, open_engine, writing
-from evergreen.store.ground_truth import Outcome, keep, labels_of, read_labels, versions_of
+from evergreen.store.ground_truth import Outcome, Truth, keep, labels_of, read_truths, versions_of
 from evergreen.store.prediction import Feedback, Prediction, Role
 from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
 from evergreen.store.traffic_group import ALL, SPAN, choose, unpack
@@ -163,8 +163,8 @@ class Traffic:
         label_delay: timedelta = timedelta(0),
         columns: Sequence[str] | None = None,
     ) -> Captured:
-        """Rows of a window with what came true, as it was known `as_of` a moment: `label` and `label_at` beside the
-        answers. Rows younger than `label_delay` are left out, and so are those that nobody had labelled by then.
+        """Rows of a window with what came true, as it was known `as_of` a moment: `label`, `label_at` and `received_at`
+        beside the answers. Rows younger than `label_delay` are left out, and those that nobody had labelled by then.
 
         No label that was received later, or was known later, is seen, not even as a correction. Inputs are all fields,
         or those in `columns`.
@@ -220,11 +220,11 @@ class Traffic:
         with answering(self.url), self._engine.connect() as connection:
             yield from connection.execution_options(yield_per=at_once).execute(query).mappings()
 
-    def _labels(self, model: str, since: datetime, until: datetime, as_of: datetime) -> dict[str, tuple[Any, int]]:
+    def _labels(self, model: str, since: datetime, until: datetime, as_of: datetime) -> dict[str, Truth]:
         f = ground_truth.c
         query = labels_of(model, predicted=_during(since, until), known=(f.at <= as_of) & (f.received_at <= as_of))
         with answering(self.url), self._engine.connect() as connection:
-            return read_labels(connection.execute(query).mappings())
+            return read_truths(connection.execute(query).mappings())
 
     def _forget_groups(self, model: str, before: datetime, chunk: int) -> int:
         c = traffic.c
@@ -272,13 +272,14 @@ def _part(row: sa.RowMapping, fields: Sequence[str] | None = None) -> Part:
     return Part(row["version"], row["role"], row["written_at"], unpack(row["content"], fields))
 
 
-def _with_labels(chunk: Captured, known: dict[str, tuple[Any, int]]) -> Captured:
+def _with_labels(chunk: Captured, known: dict[str, Truth]) -> Captured:
     import pyarrow as pa
 
     found = [known.get(name) for name in chunk.answers.column("id").to_pylist()]
-    kept = pa.array([label is not None for label in found], pa.bool_())
-    labels = [label for label in found if label is not None]
+    kept = pa.array([truth is not None for truth in found], pa.bool_())
+    truths, moment = [truth for truth in found if truth is not None], pa.timestamp("us", "UTC")
     answers = chunk.answers.filter(kept)
-    answers = answers.append_column("label", pa.array([label for label, _ in labels]))
-    answers = answers.append_column("label_at", pa.array([at for _, at in labels], pa.timestamp("us", "UTC")))
+    answers = answers.append_column("label", pa.array([truth.label for truth in truths]))
+    answers = answers.append_column("label_at", pa.array([truth.at for truth in truths], moment))
+    answers = answers.append_column("received_at", pa.array([truth.received_at for truth in truths], moment))
     return Captured(chunk.inputs.filter(kept) if chunk.inputs.num_columns else chunk.inputs, answers)
