@@ -1,7 +1,7 @@
 """What came true: labels as they came, and which prediction each of them is about."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -45,15 +45,16 @@ def winners(labels: Sequence[Mapping[Any, Any]]) -> dict[str, Mapping[Any, Any]]
     return {label["prediction"]: label for label in sorted(labels, key=_rank)}
 
 
-def labels_of(model: str, predicted: Any = None, known: Any = None) -> Any:
+def labels_of(model: str, predicted: Any = None, known: Any = None, *, named: bool = False) -> Any:
     """A query for every label of a model beside the prediction it is about; `predicted` and `known` narrow the two.
 
     A label that names a row is about the newest request of that row that was answered before the label was known, in
-    every role that answered it.
+    every role that answered it. `named` says that `known` names the labels, and is what to look them up by.
     """
     p, f, later = predictions.c, ground_truth.c, predictions.alias("later")
     chosen = [f.id, p.id.label("prediction"), p.traffic, f.label, f.at, f.received_at]
-    rule = sa.and_((f.model == model) & (p.model == model), *(each for each in (predicted, known) if each is not None))
+    mine = _is_of(model) if named else f.model == model
+    rule = sa.and_(mine & (p.model == model), *(each for each in (predicted, known) if each is not None))
     one = (p.id == f.prediction_id) & ~p.id.endswith(ALL)
     by_id = sa.select(*chosen).join(predictions, one).where(rule)
     newer = (later.c.model == model) & (later.c.row_id == f.row_id) & (later.c.request != p.request)
@@ -138,16 +139,38 @@ def _keep(connection: sa.Connection, model: str, feedback: Sequence[Feedback]) -
 
 def _judge(connection: sa.Connection, model: str, numbers: Sequence[int]) -> dict[int, Outcome]:
     """What became of labels that were just written, beside those that their predictions had before."""
-    new = connection.execute(labels_of(model, known=ground_truth.c.id.in_(numbers))).mappings().all()
+    new = connection.execute(labels_of(model, known=ground_truth.c.id.in_(numbers), named=True)).mappings().all()
     about = dict.fromkeys(label["prediction"] for label in new)
     if not about:
         return dict.fromkeys(numbers, Outcome.UNKNOWN)
     every: dict[str, list[Any]] = {}
-    near = predictions.c.id.in_({*about, *map(_group_of, about)})
-    for label in connection.execute(labels_of(model, predicted=near)).mappings():
+    for label in _all_about(connection, model, tuple(about)):
         every.setdefault(label["prediction"], []).append(label)
     found = {label["id"]: _compare(label, every[label["prediction"]]) for label in new}
     return {number: found.get(number, Outcome.UNKNOWN) for number in numbers}
+
+
+def _all_about(connection: sa.Connection, model: str, names: Sequence[str]) -> Iterator[Mapping[Any, Any]]:
+    """Every label of predictions that are there: those that name them, and those that name their row."""
+    p, f = predictions.c, ground_truth.c
+    alone = [name for name in names if not name.endswith(ALL)]
+    by_id = sa.select(f.id, f.prediction_id.label("prediction"), f.label, f.at, f.received_at)
+    yield from connection.execute(by_id.where(_is_of(model) & f.prediction_id.in_(alone))).mappings()
+    near = p.id.in_(names)
+    named = sa.select(p.row_id).where((p.model.concat("") == model) & near & p.row_id.is_not(None))
+    if rows := set(connection.scalars(named)):
+        yield from connection.execute(labels_of(model, near, _by_row(model, rows), named=True)).mappings()
+
+
+def _is_of(model: str) -> Any:
+    """Whether a label is of a model, hidden from SQLite's planner: it would begin there, and meet every label."""
+    return ground_truth.c.model.concat("") == model
+
+
+def _by_row(model: str, rows: Iterable[str | None]) -> Any:
+    """Whether a label names one of these rows. In pairs, as SQLite takes the model alone where names are few."""
+    f = ground_truth.c
+    return f.prediction_id.is_(None) & sa.tuple_(f.model, f.row_id).in_([(model, row) for row in rows])
 
 
 def _compare(new: Mapping[Any, Any], labels: Sequence[Mapping[Any, Any]]) -> Outcome:
@@ -169,9 +192,12 @@ def _said_before(connection: sa.Connection, model: str, feedback: Sequence[Feedb
     f = ground_truth.c
     ids = {each.prediction_id for each in feedback} - {None}
     rows = {each.row_id for each in feedback if each.prediction_id is None} - {None}
-    same = (f.model == model) & (f.prediction_id.in_(ids) | (f.prediction_id.is_(None) & f.row_id.in_(rows)))
-    found = connection.execute(sa.select(ground_truth).where(same).order_by(f.received_at, f.id))
-    return {_subject(row): row["label"] for row in found.mappings()}
+    by_id = _is_of(model) & f.prediction_id.in_(ids)
+    said: dict[tuple[Any, ...], str] = {}
+    for same in ([by_id] if ids else []) + ([_by_row(model, rows)] if rows else []):
+        found = connection.execute(sa.select(ground_truth).where(same).order_by(f.received_at, f.id))
+        said |= {_subject(row): row["label"] for row in found.mappings()}
+    return said
 
 
 def _is_news(row: Mapping[Any, Any], said: dict[tuple[Any, ...], str]) -> bool:
