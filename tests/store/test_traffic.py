@@ -276,6 +276,12 @@ def test_a_label_is_told_what_became_of_it(traffic, said, outcomes):
     assert list(traffic.write_feedback(said)) == outcomes
 
 
+def test_labels_of_several_kinds_are_read_as_text(traffic):
+    traffic.write([prediction(0), prediction(1)], NOW)
+    traffic.write_feedback([label(0), label(1, 2.5)])
+    assert labelled(traffic) == {"r0.0": "yes", "r1.0": "2.5"}
+
+
 def test_several_labels_in_one_request_keep_their_order(traffic):
     traffic.write([prediction(0), prediction(1)], NOW)
     said = [label(1), label("nobody"), label(0), label(1), label(0, "no", days=2)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from evergreen.store.captured import Captured, Part, assemble, join
+from evergreen.store.captured import Captured, Part, array_of, assemble, join
 from evergreen.store.database import answering, open_engine, writing
 from evergreen.store.ground_truth import Outcome, Truth, keep, labels_of, read_truths, versions_of
 from evergreen.store.prediction import Feedback, Prediction, Role
@@ -279,7 +279,7 @@ def _with_labels(chunk: Captured, known: dict[str, Truth]) -> Captured:
     kept = pa.array([truth is not None for truth in found], pa.bool_())
     truths, moment = [truth for truth in found if truth is not None], pa.timestamp("us", "UTC")
     answers = chunk.answers.filter(kept)
-    answers = answers.append_column("label", pa.array([truth.label for truth in truths]))
+    answers = answers.append_column("label", array_of([truth.label for truth in truths]))
     answers = answers.append_column("label_at", pa.array([truth.at for truth in truths], moment))
     answers = answers.append_column("received_at", pa.array([truth.received_at for truth in truths], moment))
     return Captured(chunk.inputs.filter(kept) if chunk.inputs.num_columns else chunk.inputs, answers)
