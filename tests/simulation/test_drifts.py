@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from evergreen.cli.main import app
+from evergreen.errors import UserError
 from evergreen.simulation.drifts import Columns, draw_rows
 from evergreen.simulation.kinds import Drift
 
@@ -90,7 +93,32 @@ def test_numbers_turn_into_their_mirror_image_and_become_larger():
     assert drawn(Drift.PRIOR, columns=columns, rows=table)["days"].mean() > table["days"].mean()
 
 
-def test_a_table_without_numbers_can_drift_too():
+def test_the_outcomes_of_a_table_without_numbers_turn_as_well():
     table, columns = pool()[["late"]], Columns("late", True, ())
     assert (drawn(Drift.CONCEPT, columns=columns, rows=table)["late"] == "no").mean() < 0.5
-    assert len(drawn(Drift.COVARIATE, columns=columns, rows=table)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("drift", "columns", "lacks"),
+    [
+        (Drift.COVARIATE, Columns("late", True, ()), "inputs that are numbers"),
+        (Drift.BROKEN_FEED, Columns("late", True, ("weight",)), "no input has max_null_share above 0"),
+    ],
+)
+def test_a_drift_that_has_nothing_to_happen_to_is_an_error(drift, columns, lacks):
+    with pytest.raises(UserError, match=lacks):
+        drawn(drift, columns=columns)
+
+
+@pytest.mark.parametrize(
+    "columns", [Columns("late", True, (), nullable=("weight",)), Columns("late", True, (), floors=(("price", 0.0),))]
+)
+def test_a_feed_breaks_by_either_rule(columns):
+    rows = drawn(Drift.BROKEN_FEED, columns=columns)
+    assert rows["weight"].isna().any() != (rows["price"] == -1).any()
+
+
+def test_nothing_is_sent_where_the_drift_could_not_set_in(project):
+    project.change(schema__columns={})
+    said = CliRunner().invoke(app, ["simulate", project.model, "--drift", "broken_feed", "--drift-after", "5000"])
+    assert "no input has max_null_share above 0" in str(said.exception)

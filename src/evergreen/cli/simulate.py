@@ -69,15 +69,21 @@ def summary(sent: "Sent") -> Iterator[str]:
 
 
 def open_caller(name: str, plan: "Plan", to: str | None, settings: Settings) -> "Caller":
-    """A caller of a spec's model, with rows that its champion has not learned from."""
+    """A caller of a spec's model, with rows that its champion has not learned from.
+
+    Raises UserError where the spec has nothing that the plan's drift could happen to.
+    """
     from evergreen.simulation.caller import Caller
     from evergreen.simulation.client import Server
+    from evergreen.simulation.drifts import require
+    from evergreen.simulation.rows import known_columns
     from evergreen.stages.held_back import hold_back
     from evergreen.stages.open import read_spec
     from evergreen.stages.scorer import find_champion
     from evergreen.supervisor.state import read_state
 
     spec = read_spec(name, settings)
+    require(known_columns(spec), plan.drift)
     champion = find_champion(spec.model, name, settings)
     pool = hold_back(spec, champion.trained_until, datetime.now(UTC), settings)
     state = read_state(settings.home)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evergreen.errors import UserError
 from evergreen.simulation.kinds import Drift
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ class Columns:
     floors: tuple[tuple[str, float], ...] = ()
 
 
+def require(columns: Columns, drift: Drift) -> None:
+    """Raises UserError where a table has nothing that this drift could happen to."""
+    if drift is Drift.COVARIATE and not columns.numbers:
+        raise UserError("a covariate drift moves inputs that are numbers, and the model reads none; take another drift")
+    if drift is Drift.BROKEN_FEED and not (columns.nullable or columns.floors):
+        raise UserError(
+            "a broken feed loses values and sends impossible ones, and no input has max_null_share above 0 or, "
+            "a number, min; add one under schema.columns, or take another drift"
+        )
+
+
 def draw_rows(
     pool: "pd.DataFrame", columns: Columns, drift: Drift, strength: float, rows: int, draw: np.random.Generator
 ) -> "pd.DataFrame":
@@ -38,8 +50,9 @@ def draw_rows(
     input stays what it was. Prior: two rows in three, at strength 1, have the outcome that is rarest (of numbers: are
     in the upper half). Concept: the outcomes of that share of the rows turn, those of the largest values of one input:
     each class becomes the next one, a number its mirror image. Broken feed: values of nullable inputs are lost, and
-    numbers fall below their floor.
+    numbers fall below their floor. Raises UserError where a drift has nothing to happen to.
     """
+    require(columns, drift)
     weights = _weights(pool, columns, drift, strength)
     chosen = pool.iloc[draw.choice(len(pool), rows, p=weights)].reset_index(drop=True)
     if drift is Drift.CONCEPT:
@@ -48,7 +61,7 @@ def draw_rows(
 
 
 def _weights(pool: "pd.DataFrame", columns: Columns, drift: Drift, strength: float) -> np.ndarray | None:
-    if drift is Drift.COVARIATE and columns.numbers:
+    if drift is Drift.COVARIATE:
         tilt = np.exp(4 * strength * _standing(pool, columns.numbers))
     elif drift is Drift.PRIOR:
         rare = _rare(pool, columns)
