@@ -86,12 +86,21 @@ def test_a_moment_of_the_past_gives_the_same_snapshot_whatever_is_known_since(fe
     assert snapshot(fed, SECOND + 2 * DAY).traffic.quarantined == 48
 
 
-def quarantine(project: Project, since: datetime, until: datetime, looked_at: datetime) -> None:
-    window = Window(project.model, 1, since, until, looked_at, 48, 0, (), Verdict.QUARANTINE, ("nulls",))
+def quarantine(project: Project, since: datetime, until: datetime, looked_at: datetime, **late) -> None:
+    window = Window(
+        project.model, 1, since, until, looked_at, 48, len(late), (), Verdict.QUARANTINE, ("nulls",), **late
+    )
     assert Windows(project.settings.store_url).write(window)
     assert Windows(project.settings.store_url).write(
         replace(window, since=until, until=until + DAY, verdict=Verdict.QUIET)
     )
+
+
+def test_late_rows_that_a_window_in_quarantine_was_judged_by_are_left_out_too(fed):
+    served(fed)
+    begin, hour = LAST + 8 * DAY, LAST + 198 * HOUR  # when the first hundred rows were written
+    quarantine(fed, begin, begin + DAY, begin + DAY, late_since=hour, settled=hour + HOUR)
+    assert snapshot(fed, SECOND).traffic.quarantined == 12 + 12
 
 
 def test_a_run_learns_from_traffic_and_says_so(fed, caplog):

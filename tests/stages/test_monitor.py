@@ -13,6 +13,7 @@ from evergreen.stages.monitor import NotDue, conclude_window, judge_window, take
 from evergreen.store.database import WAIT_SECONDS
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.outbox import Outbox
+from evergreen.store.quarantine import Held
 from evergreen.store.window import SignalKind, Verdict, Window
 from evergreen.store.windows import Windows
 from tests.project import shoppers
@@ -133,7 +134,7 @@ def test_a_broken_feed_is_quarantined_and_nothing_is_retrained(crowned, pipeline
     (fact,) = told(crowned)
     assert (fact.key, fact.kind, fact.payload["window_end"]) == (window.event, "faults", window.until.isoformat())
     spans = Windows(crowned.settings.store_url).quarantined("tiny", reign, reign + DAY)
-    assert spans == ((window.since, window.until),)
+    assert spans == (Held(window.since, window.until),)
 
 
 def test_drift_of_inputs_and_answers_that_stays_asks_for_one_retraining(crowned, pipeline, reign):
@@ -177,6 +178,20 @@ def test_what_a_broken_feed_cost_is_no_reason_to_retrain(crowned, pipeline, reig
     window = watch(crowned, reign + 8 * DAY + HOUR)
     assert window.signal(SignalKind.REALISED).why == "0 labels are in, 200 are needed"
     assert window.verdict is Verdict.QUIET
+
+
+def test_late_rows_of_a_broken_feed_are_in_quarantine_too(crowned, pipeline, reign):
+    frame = rows(240)
+    serve(crowned, pipeline, rows(), reign + MINUTE)
+    late = serve(crowned, pipeline, frame.assign(waited=None), reign + 5 * MINUTE, written=HOUR, name="late")
+    assert watch(crowned, reign + HOUR).verdict is Verdict.QUIET
+    serve(crowned, pipeline, rows(seed=6), reign + HOUR)
+    window = watch(crowned, reign + 2 * HOUR)
+    assert (window.verdict, window.late) == (Verdict.QUARANTINE, 240)
+    tell(crowned, late, ["no" if leaves == "yes" else "yes" for leaves in frame["leaves"]], reign + 8 * DAY)
+    serve(crowned, pipeline, rows(seed=7), reign + 8 * DAY)
+    signal = watch(crowned, reign + 8 * DAY + HOUR).signal(SignalKind.REALISED)
+    assert signal.why == "0 labels are in, 200 are needed"
 
 
 def test_what_was_cut_short_is_done_again_and_told_once(crowned, pipeline, reign):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -13,7 +14,9 @@ from evergreen.checks import Outcome
 from evergreen.store.facts import Fact, FactKind
 from evergreen.store.ledger import Ledger
 from evergreen.store.outbox import Outbox
-from evergreen.store.window import Signal, SignalKind, Verdict, Window
+from evergreen.store.quarantine import Held, in_quarantine
+from evergreen.store.traffic import Written
+from evergreen.store.window import LATE, Signal, SignalKind, Verdict, Window
 from evergreen.store.windows import Windows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -35,8 +38,9 @@ def window(hour: int = 0, verdict: Verdict = Verdict.QUIET, **changes) -> Window
 
 
 def test_what_is_read_is_what_was_written(windows):
-    assert windows.write(window(event="drift:churn"))
-    assert windows.last("churn") == (window(event="drift:churn"),)
+    written = window(event="drift:churn", settled=NOON + HOUR, late_since=NOON)
+    assert windows.write(written)
+    assert windows.last("churn") == (written,)
     assert windows.last("other") == ()
 
 
@@ -94,9 +98,31 @@ def test_times_in_quarantine_that_touch_are_one(windows):
     ]:
         windows.write(window(hour, verdict))
     day = timedelta(days=1)
-    apart = ((NOON, NOON + 2 * HOUR), (NOON + 3 * HOUR, NOON + 4 * HOUR))
+    apart = (Held(NOON, NOON + 2 * HOUR), Held(NOON + 3 * HOUR, NOON + 4 * HOUR))
     assert windows.quarantined("churn", NOON - day, NOON + day) == apart
     assert windows.quarantined("churn", NOON + 2 * HOUR, NOON + 3 * HOUR) == ()
+    assert windows.quarantined("churn", NOON - day, NOON + day, NOON + HOUR) == (Held(NOON, NOON + HOUR),)
+
+
+def test_late_rows_that_a_window_in_quarantine_was_judged_by_are_held_too_and_none_twice(windows):
+    settled = {"settled": NOON + 4 * HOUR, "late_since": NOON + 3 * HOUR}
+    windows.write(window(0, Verdict.QUARANTINE))
+    windows.write(window(1))
+    windows.write(window(2))
+    windows.write(window(3, Verdict.QUARANTINE, **settled))
+    windows.write(window(4, Verdict.QUARANTINE, late=0, settled=NOON + 5 * HOUR, late_since=NOON + 4 * HOUR))
+    written, day = Written(NOON + 4 * HOUR, NOON + 3 * HOUR), timedelta(days=1)
+    times = (Held(NOON, NOON + HOUR), Held(NOON + 3 * HOUR, NOON + 5 * HOUR))
+    before, between = Held(NOON + 3 * HOUR - LATE, NOON, written), Held(NOON + HOUR, NOON + 3 * HOUR, written)
+    assert windows.quarantined("churn", NOON - 2 * day, NOON + day) == (*times, before, between)
+    assert windows.quarantined("churn", NOON + HOUR, NOON + 2 * HOUR) == (replace(between, since=before.since),)
+    at, wrote = zip(
+        *[(0.5, 9), (1.5, 3), (1.5, 4), (2.5, 2.9), (-1, 3.5), (-30, 3.5), (4.5, 4.5), (5, 3.5)], strict=True
+    )
+    moments = {name: pa.array([NOON + each * HOUR for each in hours]) for name, hours in (("at", at), ("w", wrote))}
+    answers = pa.table({"at": moments["at"], "written_at": moments["w"]})
+    mask = in_quarantine(answers, windows.quarantined("churn", NOON - 2 * day, NOON + day))
+    assert mask.to_pylist() == [True, True, False, False, True, False, True, False]
 
 
 @pytest.mark.parametrize("change", ["UPDATE windows SET verdict = 'quiet'", "DELETE FROM windows"])

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from evergreen.data.traffic import Piece, TrafficReader
 from evergreen.settings import Settings
@@ -11,11 +10,10 @@ from evergreen.spec.data import TrafficSource
 from evergreen.spec.model import ModelSpec
 from evergreen.store.labelled import LabelledTraffic
 from evergreen.store.ledger import Ledger
-from evergreen.store.window import Verdict
+from evergreen.store.quarantine import in_quarantine
 from evergreen.store.windows import Windows
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-Span = tuple[datetime, datetime]
 
 
 def feed_of(spec: ModelSpec, settings: Settings) -> TrafficReader | None:
@@ -44,28 +42,14 @@ class _Pieces:
 
     def __call__(self, columns: Sequence[str], as_of: datetime, since: datetime | None) -> Iterator[Piece]:
         """See evergreen.data.traffic.PieceReader."""
-        spans = self._broken(since or _EVER, as_of)
+        held = Windows(self.url).quarantined(self.model, since or _EVER, as_of, as_of)
         for chunk in LabelledTraffic(self.url).chunks(self.model, as_of, since, columns):
             answers = chunk.answers
-            at = answers.column("at")
-            broken = _within(at, spans)
             yield Piece(
-                chunk.inputs, answers.column("row_id"), at, answers.column("label"), answers.column("complete"), broken
+                chunk.inputs,
+                answers.column("row_id"),
+                answers.column("at"),
+                answers.column("label"),
+                answers.column("complete"),
+                in_quarantine(answers, held),
             )
-
-    def _broken(self, since: datetime, until: datetime) -> list[Span]:
-        """When the feed was broken, as far as that was known then."""
-        found = Windows(self.url).between(self.model, since, until)
-        return [(w.since, w.until) for w in found if w.verdict is Verdict.QUARANTINE and w.looked_at <= until]
-
-
-def _within(at: Any, spans: Sequence[Span]) -> Any:
-    """Which moments lie in one of the spans, each from a moment on and before another."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    inside = pa.array([False] * len(at), pa.bool_())
-    for since, until in spans:
-        begin, end = (pa.scalar(moment, at.type) for moment in (since, until))
-        inside = pc.or_(inside, pc.and_(pc.greater_equal(at, begin), pc.less(at, end)))
-    return inside

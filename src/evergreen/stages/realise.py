@@ -1,7 +1,7 @@
 """What came true of a champion's answers, since it took over."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import Baseline
@@ -10,14 +10,13 @@ from evergreen.monitoring.realised import Labelling, copied, realised_loss
 from evergreen.settings import Settings
 from evergreen.stages.monitor import Due
 from evergreen.store.captured import Captured
+from evergreen.store.quarantine import Held, in_quarantine
 from evergreen.store.traffic import Traffic, Written
 from evergreen.store.window import Signal, SignalKind
 from evergreen.store.windows import Windows
 
 if TYPE_CHECKING:
     from evergreen.stages.look import Look
-
-Spans = tuple[tuple[datetime, datetime], ...]
 
 _ALL = 2**62
 
@@ -33,10 +32,10 @@ def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator 
     traffic, last = Traffic(look.settings.store_url), _last(due, look.settings)
     if last is not None and not _has_new(due, traffic, last[0]):
         return copied(last[1])
-    spans = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
-    found, delay = _labelled(look, baseline, traffic, spans), due.spec.data.label_delay
+    held = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
+    found, delay = _labelled(look, baseline, traffic, held), due.spec.data.label_delay
     expected = estimator.expectation(look.frame_of(found), found.answers) if estimator and found.rows else None
-    answered = max(_count(due, traffic, due.looked_at - delay, spans), found.rows)
+    answered = max(_count(due, traffic, due.looked_at - delay, held), found.rows)
     known = Labelling(answered, delay, expected, last[0] if last else None)
     return realised_loss(found.answers, baseline.losses[metric], due.spec.monitoring.realised, metric, known)
 
@@ -59,36 +58,35 @@ def _has_new(due: Due, traffic: Traffic, since: datetime) -> bool:
     return bool(delay) and traffic.labelled(due.model, max(due.reigns, since - delay), now, now, delay, ()).rows > 0
 
 
-def _count(due: Due, traffic: Traffic, until: datetime, spans: Spans) -> int:
-    """Answers of the champion until a moment, but for those of some times."""
+def _count(due: Due, traffic: Traffic, until: datetime, held: Sequence[Held]) -> int:
+    """Answers of the champion until a moment, but for those in quarantine."""
+    known = Written(due.looked_at)
 
-    def rows(begin: datetime, end: datetime) -> int:
-        return traffic.cut(due.model, begin, end, due.champion.version, _ALL, Written(due.looked_at)).rows
+    def rows(begin: datetime, end: datetime, written: Written) -> int:
+        return traffic.cut(due.model, begin, end, due.champion.version, _ALL, written).rows
 
-    left_out = sum(rows(max(begin, due.reigns), min(end, until)) for begin, end in spans if begin < until)
-    return rows(due.reigns, until) - left_out
+    left_out = sum(
+        rows(max(each.since, due.reigns), min(each.until, until), each.written or known)
+        for each in held
+        if each.since < until
+    )
+    return rows(due.reigns, until, known) - left_out
 
 
-def _labelled(look: "Look", baseline: Baseline, traffic: Traffic, spans: Spans) -> Captured:
+def _labelled(look: "Look", baseline: Baseline, traffic: Traffic, held: Sequence[Held]) -> Captured:
     due = look.due
     found = traffic.labelled(
         due.model, due.reigns, due.looked_at, due.looked_at, due.spec.data.label_delay, list(baseline.inputs.columns)
     )
-    return _outside(look.of_champion(found), spans)
+    return _outside(look.of_champion(found), held)
 
 
-def _outside(found: Captured, spans: Spans) -> Captured:
-    """Rows that were answered in none of some times."""
-    import pyarrow as pa
+def _outside(found: Captured, held: Sequence[Held]) -> Captured:
+    """Rows that are not in quarantine."""
     import pyarrow.compute as pc
 
-    if not spans or not found.rows:
+    if not held or not found.rows:
         return found
-    at, moment = found.answers["at"], pa.timestamp("us", "UTC")
-    inside = [
-        pc.and_(pc.greater_equal(at, pa.scalar(begin, moment)), pc.less(at, pa.scalar(end, moment)))
-        for begin, end in spans
-    ]
-    kept = pc.invert(reduce(pc.or_, inside))
+    kept = pc.invert(in_quarantine(found.answers, held))
     inputs = found.inputs.filter(kept) if found.inputs.num_columns else found.inputs
     return Captured(inputs, found.answers.filter(kept))

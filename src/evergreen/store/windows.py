@@ -13,8 +13,9 @@ from evergreen.checks import Outcome
 from evergreen.store.database import answering, open_engine, upsert, writing
 from evergreen.store.facts import Fact
 from evergreen.store.outbox import put_fact
+from evergreen.store.quarantine import Held, held
 from evergreen.store.tables import windows
-from evergreen.store.window import Signal, SignalKind, Verdict, Window
+from evergreen.store.window import LATE, Signal, SignalKind, Verdict, Window
 
 _MOMENTS = ("since", "until", "looked_at", "settled", "late_since")
 
@@ -60,20 +61,15 @@ class Windows:
         with answering(self.url), self._engine.connect() as connection:
             return tuple(connection.execute(sa.select(c.looked_at).where(rule).order_by(c.looked_at)).scalars())
 
-    def quarantined(self, model: str, since: datetime, until: datetime) -> tuple[tuple[datetime, datetime], ...]:
-        """Times, each from a moment on and before another, whose rows are not to be learnt from: the feed was broken.
-
-        Times that follow each other without a gap are one.
-        """
+    def quarantined(
+        self, model: str, since: datetime, until: datetime, known: datetime | None = None
+    ) -> tuple[Held, ...]:
+        """What is not to be learnt from of a time, as the feed was broken; with `known` as far as it was known then."""
         c = windows.c
-        rule = _shares(model, since, until) & (c.verdict == Verdict.QUARANTINE.value)
-        with answering(self.url), self._engine.connect() as connection:
-            found = connection.execute(sa.select(c.since, c.until).where(rule).order_by(c.since)).all()
-        spans: list[tuple[datetime, datetime]] = []
-        for begin, end in found:
-            follows = bool(spans) and spans[-1][1] == begin
-            spans.append((spans.pop()[0] if follows else begin, end))
-        return tuple(spans)
+        rule = _shares(model, since, until + LATE) & (c.verdict == Verdict.QUARANTINE.value)
+        if known is not None:
+            rule &= c.looked_at <= known
+        return held(self._read(sa.select(windows).where(rule).order_by(c.since)), since, until)
 
     @cached_property
     def _engine(self) -> sa.Engine:
