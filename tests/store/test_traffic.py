@@ -314,6 +314,14 @@ def test_features_stand_beside_their_label_as_they_were_served(traffic):
     assert found.answers.column("received_at").to_pylist() == [NOW + DAY, NOW + 2 * DAY]
 
 
+def test_a_label_is_asked_for_where_nobody_told_it_otherwise(traffic):
+    traffic.write([prediction(place) for place in range(4)], NOW)
+    asked = partial(label, extra={"asked": True})
+    traffic.write_feedback([asked(0), label(1), asked(2), label(2, days=2), label(3, days=2), asked(3, "no", days=3)])
+    answers = traffic.labelled("churn", NOW - DAY, NOW + DAY, NOW + 9 * DAY).answers
+    assert answers.column("asked").to_pylist() == [True, False, False, False]
+
+
 def test_no_later_label_leaks(traffic):
     traffic.write([prediction(0), prediction(1)], NOW)
     late = label(1, days=2, received_at=NOW + 8 * DAY)

@@ -163,8 +163,8 @@ class Traffic:
         label_delay: timedelta = timedelta(0),
         columns: Sequence[str] | None = None,
     ) -> Captured:
-        """Rows of a window with what came true, as it was known `as_of` a moment: `label`, `label_at` and `received_at`
-        beside the answers. Rows younger than `label_delay` are left out, and those that nobody had labelled by then.
+        """Rows of a window with what came true, as it was known `as_of` a moment: `label`, `label_at`, `received_at`
+        and `asked` beside the answers. Rows younger than `label_delay` are left out, and so are those without a label.
 
         No label that was received later, or was known later, is seen, not even as a correction. Inputs are all fields,
         or those in `columns`.
@@ -281,5 +281,6 @@ def _with_labels(chunk: Captured, known: dict[str, Truth]) -> Captured:
     answers = chunk.answers.filter(kept)
     answers = answers.append_column("label", array_of([truth.label for truth in truths]))
     answers = answers.append_column("label_at", pa.array([truth.at for truth in truths], moment))
+    answers = answers.append_column("asked", pa.array([truth.asked for truth in truths], pa.bool_()))
     answers = answers.append_column("received_at", pa.array([truth.received_at for truth in truths], moment))
     return Captured(chunk.inputs.filter(kept) if chunk.inputs.num_columns else chunk.inputs, answers)
