@@ -1,13 +1,17 @@
 """What serving counted of requests is a part of the window of their time, though none of their rows is captured."""
 
 from contextlib import chdir
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from evergreen.checks import Outcome
+from evergreen.registry.versions import Registry
 from evergreen.stages.look import look_at_window
 from evergreen.stages.monitor import conclude_window, judge_window, take_window
 from evergreen.store.asked import Asked, Minute, Requests
+from evergreen.store.traffic import Traffic
 from evergreen.store.window import SignalKind, Verdict
 from tests.project import shoppers
 from tests.served import champion_of, serve
@@ -19,6 +23,31 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 def pipeline(crowned_project):
     with chdir(crowned_project.folder):
         return champion_of(crowned_project)
+
+
+def test_skew_is_of_the_champions_rows_in_the_window_and_always_told(crowned, pipeline, monkeypatch):
+    reign = crowned.ledger.history(crowned.model)[-1].at
+    made = serve(crowned, pipeline, shoppers(days=50, seed=1), reign + MINUTE)
+    # Newer than the window, and another version's that is damaged: neither is looked at.
+    other = [replace(row, prediction="?", id=f"x{row.id}", version=2, at=row.at + 2 * HOUR) for row in made[:300]]
+    same = [replace(row, prediction="?", id=f"y{row.id}", at=row.at + 2 * HOUR) for row in made[:300]]
+    Traffic(crowned.settings.store_url).write([*other, *same], reign + HOUR)
+    due, version = take_window(crowned.model, crowned.settings, reign + HOUR + MINUTE), Registry.version
+    monkeypatch.setattr(Registry, "version", lambda *asked: replace(version(*asked), digest="0" * 64))
+    health = due.spec.monitoring.health
+    none = due.spec.monitoring.model_copy(update={"health": health.model_copy(update={"skew_sample": 0})})
+    cases = [due, replace(due, until=due.since), replace(due, spec=due.spec.model_copy(update={"monitoring": none}))]
+    found = [_signal(look_at_window(each, crowned.settings), SignalKind.SKEW) for each in cases]
+    assert [signal.outcome for signal in found] == [Outcome.PASS, Outcome.UNKNOWN, Outcome.UNKNOWN]
+    assert found[0].details["rows"] == health.skew_sample
+    assert [signal.why for signal in found[1:]] == [
+        "no captured row was answered again",
+        "monitoring.health.skew_sample is 0: no row is answered again",
+    ]
+
+
+def _signal(seen, kind):
+    return next(signal for signal in seen.signals if signal.kind is kind)
 
 
 def test_requests_that_were_refused_or_failed_at_are_seen(crowned, pipeline):

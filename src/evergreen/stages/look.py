@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class Look:
     """The rows of a window: `frame` has what the champion was asked, `answers` beside it what it said.
 
-    `every` says of the answers of challengers, too, which request they belong to and how long that took.
+    `every` says of the answers of challengers, too, which request they belong to and how long that took. `newest` are
+    its newest rows as they were captured, `health.skew_sample` of them, in one or more pieces.
     """
 
     due: Due
@@ -48,6 +49,7 @@ class Look:
     frame: "pd.DataFrame"
     answers: "pa.Table"
     every: "pa.Table"
+    newest: tuple[Captured, ...] = ()
 
     @property
     def enough(self) -> bool:
@@ -96,6 +98,7 @@ def _read(due: Due, settings: Settings) -> tuple[Look, int]:
 
     model = load(tracking_of(settings), due.champion.source, due.champion.digest)
     frames, answers, every, late = [], [], [], 0
+    newest: tuple[Captured, ...] = ()
     for chunk, is_late in _chunks(due, settings):
         ours = _of_champion(chunk, due)
         frames.append(_frame(ours, model, due))
@@ -103,7 +106,19 @@ def _read(due: Due, settings: Settings) -> tuple[Look, int]:
         answers.append(ours.answers)
         every.append(chunk.answers.select(["request", "latency_ms"]))
         late += ours.rows if is_late else 0
-    return Look(due, settings, model, join_frames(frames), _joined(answers), _joined(every)), late
+        newest = _newest((*newest, ours), due.spec.monitoring.health.skew_sample)
+    return Look(due, settings, model, join_frames(frames), _joined(answers), _joined(every), newest), late
+
+
+def _newest(chunks: tuple[Captured, ...], rows: int) -> tuple[Captured, ...]:
+    """The last rows of chunks, so many if there are."""
+    kept: tuple[Captured, ...] = ()
+    for chunk in reversed(chunks):
+        start = max(chunk.rows - rows, 0)
+        if start < chunk.rows:
+            kept = (Captured(chunk.inputs.slice(start), chunk.answers.slice(start)), *kept)
+            rows -= chunk.rows - start
+    return kept
 
 
 def _frame(captured: Captured, model: Any, due: Due) -> "pd.DataFrame":
@@ -193,18 +208,19 @@ def _losses(look: Look) -> tuple[Signal, ...]:
 def _health(look: Look) -> tuple[Signal, ...]:
     due = look.due
     found = look_at_health(look.every, look.asked, due.champion.trained_until, due.spec, due.looked_at)
-    return (*found, *_skew(look))
+    return (*found, _skew(look))
 
 
-def _skew(look: Look) -> tuple[Signal, ...]:
-    from evergreen.stages.skew import measure_skew
+def _skew(look: Look) -> Signal:
+    from evergreen.stages.skew import replay
 
-    rows = look.due.spec.monitoring.health.skew_sample
-    if not rows or not look.answers.num_rows:
-        return ()
+    due = look.due
+    if not due.spec.monitoring.health.skew_sample:
+        return judge_skew(0, 0, 0.0, "monitoring.health.skew_sample is 0: no row is answered again")
+    if not look.newest:
+        return judge_skew(0, 0, 0.0)
     try:
-        found = measure_skew(look.due.name, rows, look.settings)
+        found = replay(due.model, due.champion.version, join(look.newest), look.model)
     except UserError as error:
-        return (judge_skew(0, 0, 0.0, str(error)),)
-    ours = next((each for each in found if each.version == look.due.champion.version), None)
-    return (judge_skew(ours.rows, ours.equal, ours.difference, ours.problem),) if ours else ()
+        return judge_skew(0, 0, 0.0, str(error))
+    return judge_skew(found.rows, found.equal, found.difference)

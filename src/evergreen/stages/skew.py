@@ -75,12 +75,20 @@ def _try(model: str, version: int, captured: Captured, ledger: Ledger, settings:
 
 
 def _measure(model: str, version: int, captured: Captured, ledger: Ledger, settings: Settings) -> Skew:
-    from evergreen.evaluation.predict import ask
     from evergreen.registry.model import load
 
-    answers, inputs = captured.answers.to_pandas(), captured.inputs.to_pandas()
     recorded = _known(Registry(tracking_of(settings)).version(model, version), ledger)
-    pipeline = load(tracking_of(settings), recorded.source, recorded.digest)
+    return replay(model, version, captured, load(tracking_of(settings), recorded.source, recorded.digest))
+
+
+def replay(model: str, version: int, captured: Captured, pipeline: Any) -> Skew:
+    """Captured answers of a version beside those of its pipeline now.
+
+    Raises UserError where not all is captured that the pipeline reads.
+    """
+    from evergreen.evaluation.predict import ask
+
+    answers, inputs = captured.answers.to_pandas(), captured.inputs.to_pandas()
     missing = [name for name in pipeline["read"].types if name not in inputs.columns]
     if missing:
         raise UserError(

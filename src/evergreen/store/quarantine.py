@@ -19,7 +19,7 @@ class Held:
 
 
 def held(windows: Sequence[Window], since: datetime, until: datetime) -> tuple[Held, ...]:
-    """What windows in quarantine, in order of time, hold that shares any moment with a time; no row of it is held twice.
+    """What windows in quarantine, in order of time, hold of a time at least; no row of it is held twice.
 
     That is the time of each (those that follow each other without a gap are one), whenever its rows were written, and
     the late rows that it was judged by, as far as they are of no such time.
