@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import measure_baseline, write_baseline
-from evergreen.evaluation.predict import Answers, Contender, Holdout
+from evergreen.evaluation.predict import Answers, Holdout
 from evergreen.evaluation.result import Evaluation
 from evergreen.registry.baseline import log_baseline
 from evergreen.settings import Settings
 from evergreen.spec.columns import PREDICTION
-from evergreen.stages.assess import with_derived
 from evergreen.stages.open import tracking_of
 from evergreen.stages.run import Job, reached
 
@@ -17,19 +16,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def keep_baseline(
-    job: Job, holdout: Holdout, challenger: Contender, said: Answers, result: Evaluation, settings: Settings
-) -> None:
-    """Keep answers, losses and importance with the run; inputs are those that the reference has, if serving keeps them.
+def keep_baseline(job: Job, holdout: Holdout, said: Answers, result: Evaluation, settings: Settings) -> None:
+    """Keep answers, losses and importance with the run, and of numbers the raw inputs that are compared and captured.
 
-    `said` is what the challenger answered to the holdout.
+    What is derived of datetimes is not kept: no window has it when the loss of its rows is estimated. `said` is what
+    the challenger answered to the holdout.
     """
     spec = job.spec
     never = spec.serving.capture.leave_out
-    derived = spec.compared_derived if spec.task == "regression" else {}
-    inputs = [name for name in (*spec.compared_sources, *derived) if name not in never]
-    seen = replace(holdout, frame=with_derived(holdout.frame, challenger.model, derived))
-    baseline = measure_baseline(seen, said, inputs, spec.task, spec.training.metric, spec.monitoring.seed)
+    inputs = [name for name in spec.compared_sources if name not in never]
+    baseline = measure_baseline(holdout, said, inputs, spec.task, spec.training.metric, spec.monitoring.seed)
     baseline = replace(baseline, importance={each.column: each.mean for each in result.importance})
     table, facts = write_baseline(baseline, job.workspace)
     log_baseline(tracking_of(settings), reached(job.tracking).run_id, table, facts)

@@ -42,7 +42,7 @@ def evaluate_models(job: Job, evidence: Evidence, settings: Settings) -> Evidenc
     tracking.log_artifacts(reached(job.tracking).run_id, result.plots, "plots")
     said = answer(challenger, holdout.frame)
     _keep_reference(job, train, challenger.model, as_column(said, holdout.frame), settings)
-    keep_baseline(job, holdout, challenger, said, result, settings)
+    keep_baseline(job, holdout, said, result, settings)
     log.info("evaluate    %s", _summary(result))
     return evidence.add(evaluation=result)
 
