@@ -6,7 +6,7 @@ import numpy as np
 
 from evergreen.monitoring.cells import NEW, NULL
 
-# Labels of which fewer rows are expected, in the window or in the reference, are one cell.
+# Labels of which fewer rows are expected, of as many as `ruler` is given, are one cell.
 EXPECTED = 5
 
 
