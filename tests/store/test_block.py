@@ -194,3 +194,24 @@ def test_a_block_takes_less_than_half_the_bytes_of_its_numbers_as_text():
     many = block(1000, inputs={f"x{place}": Field("number", draw.normal(size=1000)) for place in range(10)})
     as_text = sum(len(repr(values)) for values in unpack_block(pack_block(many, 0))["inputs"].values())
     assert len(pack_block(many, 0)) < as_text / 2
+
+
+def mails(rows: int) -> Field:
+    return texts([f"{place}@example.com" for place in range(rows)])
+
+
+def test_nothing_of_a_row_that_is_not_taken_is_written():
+    share = block(1000, inputs={"mail": mails(1000)}, prediction=mails(1000)).take([7, 900])
+    assert (len(share.inputs["mail"].names), len(share.prediction.names)) == (2, 2)
+    assert unpack_field(pack_field(mails(1000).take([7, 900]))).tolist() == ["7@example.com", "900@example.com"]
+    untold = Field("text", np.array([2, 0, 2], dtype=np.int32), ["a", "Eva", None])
+    assert b"Eva" not in pack_block(block(3, inputs={"name": untold}), 0)
+    assert unpack_field(pack_field(untold)).tolist() == [None, "a", None]
+
+
+def test_a_part_of_a_request_has_the_size_of_its_own_rows():
+    rows = 4 * MOST_ROWS
+    parts = list(block(rows, inputs={"mail": mails(rows)}).parts(MOST_ROWS))
+    assert [len(part.inputs["mail"].names) for part in parts] == [MOST_ROWS] * 4
+    alone = block(MOST_ROWS, inputs={"mail": texts(parts[-1].inputs["mail"].tolist())})
+    assert max(len(pack_block(part, 0)) for part in parts) <= len(pack_block(alone, 0)) + 100

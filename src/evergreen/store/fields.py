@@ -38,8 +38,21 @@ class Field:
         return len(self.values)
 
     def take(self, places: Any) -> "Field":
-        """Some of the rows: a slice of them, or their places."""
-        return replace(self, values=self.values[places])
+        """Some of the rows: a slice of them, or their places. No text of another row comes with them.
+
+        >>> texts(["a", "b", None]).take([2, 0, 2])
+        Field(kind='text', values=array([1, 0, 1], dtype=int32), names=['a', None])
+        """
+        return replace(self, values=self.values[places]).compact()
+
+    def compact(self) -> "Field":
+        """The same without texts that no row has."""
+        if self.kind != "text":
+            return self
+        used, places = np.unique(self.values, return_inverse=True)
+        if len(used) == len(self.names):
+            return self
+        return Field("text", places.astype(np.int32), list(map(self.names.__getitem__, used.tolist())))
 
     def tolist(self) -> list[Any]:
         """A value a row as JSON has it: null for a missing one, whole numbers whole, ISO 8601 for a moment.
@@ -79,6 +92,7 @@ def plain_field(values: Sequence[Any]) -> Field:
 def pack_field(field: Field) -> dict[str, Any]:
     """A field as MessagePack has it: the array in as few bytes as hold every value exactly."""
     if field.kind == "text":
+        field = field.compact()
         most = len(field.names)
         array = field.values.astype("<u1" if most <= 2**8 else "<u2" if most <= 2**16 else "<u4")
         names: Any = list(field.names)
