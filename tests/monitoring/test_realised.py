@@ -132,6 +132,20 @@ def test_what_came_late_of_an_early_moment_stands_where_it_came(moment):
     assert judge(table).details["newest"]["loss"] == 0.0
 
 
+def test_labels_that_were_asked_for_are_counted_apart_as_their_rows_are_unusual():
+    draw = np.random.default_rng(0)
+    asked = draw.random(1_000) < 0.3
+    wrong = draw.random(1_000) < np.where(asked, 0.5, 0.1)
+    table = labelled(wrong).append_column("asked", pa.array(asked))
+    signal = judge(table, Labelling(answered=2_000))
+    assert (signal.outcome, signal.value) == (Outcome.PASS, pytest.approx(wrong[~asked].mean()))
+    assert signal.details["asked"] == asked.sum()
+    assert signal.details["share_labelled"] == (~asked).sum() / 2_000
+    assert judge(table.drop_columns(["asked"])).raised
+    alone = judge(table.filter(pa.array(asked)))
+    assert alone.why == f"0 labels are in, 100 are needed; {asked.sum()} that were asked for do not count"
+
+
 def test_a_label_counts_from_when_it_may_be_looked_at():
     delayed = Labelling(label_delay=timedelta(days=30), looked_at=START + timedelta(days=29))
     assert judge(labelled([False] * 200), delayed).details["newest"]["labels"] == 200

@@ -70,6 +70,9 @@ def test_a_file_goes_out_is_filled_in_and_comes_back(served, tmp_path):
     assert take_labels(served.model, path, served.settings, NOW + DAY) == Taken({"new": 20}, blank=10)
     assert labels(served) == before | {row["prediction_id"]: "yes" for row in rows[:20]}
     assert take_labels(served.model, path, served.settings, NOW + DAY).outcomes == {"duplicate": 20}
+    known = Traffic(served.settings.store_url).labelled(served.model, NOW - 2 * DAY, NOW, NOW + DAY).answers
+    asked = dict(zip(*(known.column(name).to_pylist() for name in ("id", "asked")), strict=True))
+    assert {name for name in asked if asked[name]} == {row["prediction_id"] for row in rows[:20]}
 
 
 @pytest.mark.parametrize("left_out", [["spent"], ["spent", "row"], ["waited", "spent", "plan"]])

@@ -60,6 +60,7 @@ def realised_loss(
     answers: "pa.Table", holdout: Loss, rules: RealisedRules, metric: str, labelling: Labelling | None = None
 ) -> Signal:
     """The loss of every labelled answer since the champion took over, as `Traffic.labelled` gives them, in any order.
+    Labels that were asked for are counted, and left out.
 
     It fails when the loss is over its bound for certain: since the champion took over, or since a later moment, so that
     years of good answers do not hide a bad week. The certainty is of all looks and all moments together. It assumes
@@ -73,9 +74,12 @@ def realised_loss(
     bound = bound_of(holdout, rules.margin, alpha, metric)
     count = len(known.losses)
     share = min(count / labelling.answered, 1.0) if labelling.answered else None
+    asked = int(_asked(answers).sum())
     facts: dict[str, Any] = {"metric": metric, "holdout": holdout.mean, "labels": count, "share_labelled": share}
+    facts["asked"] = asked
     if count < rules.min_labels:
         why = f"{count:,} labels are in, {rules.min_labels:,} are needed"
+        why = f"{why}; {asked:,} that were asked for do not count" if asked else why
         return Signal(SignalKind.REALISED, Outcome.UNKNOWN, why, bound=bound, details=facts)
     step = max(rules.min_labels, _LEAST_STEP)
     found = strongest_stretch(known.losses, bound, alpha, step)
@@ -132,8 +136,14 @@ def _in_order(answers: "pa.Table", metric: str, delay: timedelta) -> _Known:
     at = _moments(answers, "at")
     matured = reduce(np.maximum, came, at + np.timedelta64(delay))
     order = np.lexsort((at, matured))
-    order = order[np.isfinite(losses[order])]
+    order = order[(np.isfinite(losses) & ~_asked(answers))[order]]
     return _Known(losses[order], matured[order], order)
+
+
+def _asked(answers: "pa.Table") -> Any:
+    """Rows whose label was asked for: they are unusual, and a loss over them too would be higher than over all."""
+    name = "asked"
+    return answers[name].to_numpy() if name in answers.column_names else np.zeros(answers.num_rows, dtype=bool)
 
 
 def _moments(answers: "pa.Table", name: str) -> Any:

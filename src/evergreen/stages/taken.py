@@ -17,6 +17,7 @@ from evergreen.settings import Settings
 from evergreen.spec.model import ModelSpec
 from evergreen.stages.open import read_spec, tracking_of
 from evergreen.stages.scorer import find_champion
+from evergreen.store.ground_truth import ASKED
 from evergreen.store.labelled import LabelledTraffic
 from evergreen.store.prediction import Feedback
 from evergreen.store.traffic import Traffic
@@ -101,7 +102,8 @@ def _feedback(lines: Sequence[_Line], spec: ModelSpec, now: datetime) -> tuple[l
         if said.setdefault(name, line.of("label")) != line.of("label"):
             found.append(_Wrong(line.number, "label", f"another line says {said[name]!r} of {name}"))
         wrong += found
-        made.append(None if found else Feedback(spec.model, label, moment, now, prediction_id=name))  # type: ignore[arg-type]
+        told = Feedback(spec.model, label, moment, now, prediction_id=name, extra={ASKED: True})  # type: ignore[arg-type]
+        made.append(None if found else told)
     return made, wrong
 
 

@@ -16,7 +16,7 @@ class Captured:
 
     `inputs` has the fields by their own names. `answers` has `id`, `request`, `row_id`, `at`, `version`, `role`,
     `written_at`, `prediction`, `latency_ms`, `explored` and, of a classifier, `probability_<class>`; where labels were
-    asked for also `label` and `label_at`. Two tables, because a field may have any name.
+    asked for also `label`, `label_at` and what is known of them. Two tables, because a field may have any name.
     """
 
     inputs: "pa.Table"

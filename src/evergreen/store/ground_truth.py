@@ -15,6 +15,8 @@ from evergreen.store.traffic_group import ALL
 _AT_ONCE = 500
 _DIGITS = "0123456789"
 _MOST_DIGITS = 9
+ASKED = "asked"
+"""Of `Feedback.extra`: true of a label that somebody was asked for, as its row is unusual."""
 
 
 class Outcome(StrEnum):
@@ -52,7 +54,7 @@ def labels_of(model: str, predicted: Any = None, known: Any = None, *, named: bo
     every role that answered it. `named` says that `known` names the labels, and is what to look them up by.
     """
     p, f, later = predictions.c, ground_truth.c, predictions.alias("later")
-    chosen = [f.id, p.id.label("prediction"), p.traffic, f.label, f.at, f.received_at]
+    chosen = [f.id, p.id.label("prediction"), p.traffic, f.label, f.at, f.received_at, f.extra]
     mine = _is_of(model) if named else f.model == model
     rule = sa.and_(mine & (p.model == model), *(each for each in (predicted, known) if each is not None))
     one = (p.id == f.prediction_id) & ~p.id.endswith(ALL)
@@ -226,19 +228,29 @@ def _to_row(feedback: Feedback) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Truth:
-    """What counts of a prediction: its label, since when that was known, and when it came, both in microseconds."""
+    """What counts of a prediction: its label, since when that was known, and when it came, both in microseconds.
+
+    `asked` is True where all that is known of it was asked for: nobody would have told it otherwise.
+    """
 
     label: Any
     at: int
     received_at: int
+    asked: bool = False
 
 
 def read_truths(rows: Iterator[Mapping[Any, Any]]) -> dict[str, Truth]:
     """What came true of every prediction that has a label."""
+    every = list(rows)
+    told = {row["prediction"] for row in every if not _is_asked(row)}
     return {
-        name: Truth(json.loads(row["label"]), to_micros(row["at"]), to_micros(row["received_at"]))
-        for name, row in winners(list(rows)).items()
+        name: Truth(json.loads(row["label"]), to_micros(row["at"]), to_micros(row["received_at"]), name not in told)
+        for name, row in winners(every).items()
     }
+
+
+def _is_asked(row: Mapping[Any, Any]) -> bool:
+    return bool(row["extra"]) and json.loads(row["extra"]).get(ASKED) is True
 
 
 def read_labels(rows: Iterator[Mapping[Any, Any]]) -> dict[str, tuple[Any, int]]:

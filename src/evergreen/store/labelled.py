@@ -86,7 +86,7 @@ class LabelledTraffic:
         # Hidden from SQLite's planner, which would go by model and time and meet every label there is.
         received, of = sa.type_coerce(f.received_at, sa.BigInteger) + 0, f.model.concat("")
         known = (f.at <= as_of) & (received <= to_micros(as_of))
-        about = (f.id, f.prediction_id.label("prediction"), f.label, f.at, f.received_at)
+        about = (f.id, f.prediction_id.label("prediction"), f.label, f.at, f.received_at, f.extra)
         by_id = sa.select(*about).where((of == model) & known)
         found: list[Any] = []
         with answering(self.url), self._engine.connect() as connection:
