@@ -8,7 +8,7 @@ import yaml
 
 from evergreen.spec.canary import CanaryQuality, CanaryRules
 from evergreen.spec.monitoring import MonitoringRules
-from evergreen.spec.serving import CaptureRules
+from evergreen.spec.serving import CaptureRules, ExploreRules
 
 GUIDES = Path(__file__).parents[2] / "docs"
 
@@ -17,6 +17,7 @@ GUIDES = Path(__file__).parents[2] / "docs"
     ("guide", "keys", "rules", "examples"),
     [
         ("traffic.md", ("serving", "capture"), CaptureRules, {"leave_out": ["email"]}),
+        ("traffic.md", ("serving", "explore"), ExploreRules, {}),
         (
             "canary.md",
             ("promotion", "canary"),

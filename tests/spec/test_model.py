@@ -34,6 +34,7 @@ def make_spec(**changes: Any) -> ModelSpec:
         {"schedule": {"cron": "0 0 * * *", "timezone": "Europe/Berlin"}},
         {"notify": [{"kind": "slack", "url_env": "SLACK_URL"}]},
         {"promotion": {"moved_by_hand": "restore"}},
+        {"serving": {"explore": {"share": 0.02}}},
     ],
 )
 def test_what_changes_neither_model_nor_verdict_keeps_the_digest(change: dict[str, Any]) -> None:
@@ -56,6 +57,10 @@ def test_what_changes_neither_model_nor_verdict_keeps_the_digest(change: dict[st
 )
 def test_what_changes_a_model_or_a_verdict_changes_the_digest(change: dict[str, Any]) -> None:
     assert make_spec(**change).digest != make_spec().digest
+
+
+def test_no_answer_is_explored_unless_the_spec_says_so() -> None:
+    assert make_spec().serving.explore.share == 0
 
 
 def test_the_digest_does_not_depend_on_how_a_duration_is_written() -> None:

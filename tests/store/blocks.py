@@ -53,6 +53,7 @@ def alone(many: Block) -> list[Prediction]:
             probabilities=None if chances is None else dict(zip(many.classes, chances[row], strict=True)),
             row_id=None if many.row_ids is None else many.row_ids[row],
             latency_ms=many.latency_ms,
+            explored=many.explored is not None and many.explored[row],
         )
         for row, place in enumerate(many.places)
     ]

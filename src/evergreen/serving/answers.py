@@ -1,7 +1,7 @@
 """What a request is told, and what is captured of it: the same predictions in every form."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import repeat
@@ -24,12 +24,16 @@ ARROW, PARQUET = b"application/vnd.apache.arrow.stream", b"application/vnd.apach
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a request is told: who was asked, under which id, for which rows, and the answers to them."""
+    """What a request is told: who was asked, under which id, for which rows, and the answers to them.
+
+    `explored` marks the rows whose outcome the caller is to find out; None where the model explores nothing.
+    """
 
     model: ServedModel
     request: str
     asked: Rows
     answers: Answers
+    explored: Sequence[bool] | None = None
 
     @property
     def head(self) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def captured_of(said: Said, at: datetime, latency_ms: float) -> Answered:
     if type(said.asked.rows) is ByColumn:
         return _block_of(said, said.asked.rows, at, latency_ms)
     model, labels, chances = said.model, _plain(said.answers.predictions), _chances(said.answers)
-    return [
+    answered = [
         Prediction(
             id=name,
             request=said.request,
@@ -66,6 +70,9 @@ def captured_of(said: Said, at: datetime, latency_ms: float) -> Answered:
             said.ids, inputs_of(model.columns, said.asked.rows), said.asked.ids, labels, chances, strict=True
         )
     ]
+    if said.explored is None:
+        return answered
+    return [replace(one, explored=True) if marked else one for one, marked in zip(answered, said.explored, strict=True)]
 
 
 def _block_of(said: Said, rows: ByColumn, at: datetime, latency_ms: float) -> Block:
@@ -83,6 +90,7 @@ def _block_of(said: Said, rows: ByColumn, at: datetime, latency_ms: float) -> Bl
         probabilities=answers.probabilities,
         classes=answers.classes,
         row_ids=row_ids if any(row_ids) else None,
+        explored=said.explored if said.explored is not None and any(said.explored) else None,
     )
 
 
@@ -111,13 +119,16 @@ def to_json(said: Said) -> bytes:
         return msgspec.json.encode(said.head | {"predictions": _listed(said)})
     (label,), (chance,), row_id = said.answers.predictions, _chances(said.answers), said.asked.ids[0]
     one = {"prediction_id": f"{said.request}.0", "prediction": label, "probabilities": chance}
-    return msgspec.json.encode(said.head | one | ({} if row_id is None else {"row_id": row_id}))
+    named = {} if row_id is None else {"row_id": row_id}
+    marked = {"explored": True} if said.explored is not None and said.explored[0] else {}
+    return msgspec.json.encode(said.head | one | named | marked)
 
 
 def to_invocation(said: Said) -> bytes:
     """The answer as MLflow's scoring server gives it, bare predictions, with ours beside them."""
     bare = {"predictions": _plain(said.answers.predictions)}
-    return msgspec.json.encode({**bare, **said.head, "prediction_ids": said.ids})
+    marked = {} if said.explored is None else {"explored": said.explored}
+    return msgspec.json.encode({**bare, **said.head, "prediction_ids": said.ids, **marked})
 
 
 def to_arrow(said: Said) -> bytes:
@@ -150,6 +161,8 @@ def _table(said: Said) -> Any:
         "row_id": pa.array(said.asked.ids, pa.string()),
         "prediction": _plain(answers.predictions),
     }
+    if said.explored is not None:
+        columns["explored"] = pa.array(said.explored, pa.bool_())
     if answers.probabilities is not None:
         turned = answers.probabilities.T
         columns |= {f"probability_{name}": chances for name, chances in zip(answers.classes, turned, strict=True)}
@@ -163,7 +176,8 @@ def _listed(said: Said) -> list[Any]:
     chances: Iterable[Any] = repeat(None, count)
     if answers.probabilities is not None:
         chances = map(_chances_of(answers.classes), *answers.probabilities.T.tolist())
-    return list(map(_One, said.ids, _plain(answers.predictions), chances, said.asked.ids))
+    marks = () if said.explored is None else (said.explored,)
+    return list(map(_One, said.ids, _plain(answers.predictions), chances, said.asked.ids, *marks))
 
 
 class _One(msgspec.Struct, gc=False, omit_defaults=True):
@@ -171,6 +185,7 @@ class _One(msgspec.Struct, gc=False, omit_defaults=True):
     prediction: Any
     probabilities: Any
     row_id: str | None = None
+    explored: bool = False
 
 
 @lru_cache(256)

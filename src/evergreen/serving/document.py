@@ -49,12 +49,14 @@ def components() -> dict[str, Any]:
     prediction = _object(
         {"prediction_id": text, "prediction": {"type": ["string", "number"]}, "probabilities": chances}
     )
-    prediction["properties"]["row_id"] = text
+    marked = "true where the outcome of this row is to be found out, whatever the answer says; else left out"
+    prediction["properties"] |= {"row_id": text, "explored": {"type": "boolean", "description": marked}}
     head = {"model": text, "version": whole, "request_id": text}
     one = _object({**head, **prediction["properties"]})
-    one["required"].remove("row_id")
+    one["required"] = [name for name in one["required"] if name not in ("row_id", "explored")]
     many = _object({**head, "predictions": {"type": "array", "items": _ref("Prediction")}})
-    bare = {"predictions": {"type": "array"}, **head, "prediction_ids": {"type": "array", "items": text}}
+    bare = _object({"predictions": {"type": "array"}, **head, "prediction_ids": {"type": "array", "items": text}})
+    bare["properties"]["explored"] = {"type": "array", "items": {"type": "boolean"}}
     outcome = {"type": "string", "enum": ["new", "corrected", "confirmed", "outdated", "duplicate", "unknown"]}
     told = _object({"outcome": outcome})
     told["properties"] |= {"prediction_id": text, "row_id": text}
@@ -64,7 +66,7 @@ def components() -> dict[str, Any]:
         "Prediction": prediction,
         "Answer": one,
         "Answers": many,
-        "InvocationAnswer": _object(bare),
+        "InvocationAnswer": bare,
         "Outcome": {
             **_object({"outcome": outcome}),
             "properties": {"outcome": outcome, "prediction_id": text, "row_id": text},

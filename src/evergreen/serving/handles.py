@@ -87,8 +87,8 @@ class ServedModel:
 
     `digest` is its artifact's, as in the ledger; `id_column` the field by which callers name a row, None where the spec
     names none; `keeps_rows` is False where that name is never kept. `decision` is the held decision of a challenger,
-    and `trial` how it is tried. `example` is a request that documents show, None where there is none but what the rules
-    allow.
+    and `trial` how it is tried. `explore` is the share of its answers that are marked for their labels. `example` is a
+    request that documents show, None where there is none but what the rules allow.
     """
 
     model: str
@@ -104,6 +104,7 @@ class ServedModel:
     trained_until: datetime | None = None
     classes: tuple[str, ...] = ()
     keeps_rows: bool = True
+    explore: float = 0.0
     example: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @cached_property

@@ -35,12 +35,15 @@ class Kept:
         return zlib.crc32(name.encode()) < self.share * _ALL
 
     def chosen(self, block: Block) -> Block | None:
-        """The rows of a block that are in the share, by the same names; None where none is."""
+        """The rows of a block that are in the share, by the same names, or explored; None where none is."""
         if self.share >= 1:
             return block
-        if block.row_ids is None:
+        if block.row_ids is None and block.explored is None:
             return block if self._takes(block.request) else None
-        taken = [place for place, name in enumerate(block.row_ids) if self._takes(name or block.request)]
+        names: Sequence[str | None] = block.row_ids or [None] * len(block)
+        explored = block.explored or [False] * len(block)
+        named = enumerate(zip(names, explored, strict=True))
+        taken = [place for place, (name, marked) in named if marked or self._takes(name or block.request)]
         return block if len(taken) == len(block) else block.take(taken) if taken else None
 
     def strip(self, prediction: Prediction) -> Prediction:

@@ -47,6 +47,7 @@ def load_served(folder: Path, cached: CachedVersion) -> ServedModel:
         trained_until=None if cached.trained_until is None else datetime.fromisoformat(cached.trained_until),
         classes=_classes(pipeline),
         keeps_rows=kept_of(spec).names_rows,
+        explore=spec.serving.explore.share,
         example=typical_row(columns, rows, spec.serving.capture.leave_out),
     )
     _warm(served, rows)

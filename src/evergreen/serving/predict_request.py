@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from evergreen.serving.answers import Answered, Said, captured_of
+from evergreen.serving.explored import explored_of
 from evergreen.serving.handles import Answers, Problem, ServedModel
 from evergreen.serving.limits import Limits
 from evergreen.serving.reader import Reader, Rows
@@ -66,7 +67,9 @@ class PredictRequest:
     def tell(self, asked: Rows, answers: Answers, clock: Callable[[], datetime]) -> PredictResponse:
         """What is captured, and what is said."""
         took, at = (perf_counter() - self.ask.began) * 1000, clock()
-        said = Said(self.model, self.ask.id, asked, answers)
+        share = self.model.explore
+        explored = explored_of(asked, self.ask.id, share) if share else None
+        said = Said(self.model, self.ask.id, asked, answers, explored)
         return PredictResponse(self.model, captured_of(said, at, took), self.encode(said), at, took)
 
 

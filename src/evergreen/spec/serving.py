@@ -26,7 +26,18 @@ class CaptureRules(Part):
     )
 
 
+class ExploreRules(Part):
+    """Whose label is wanted whatever the answer says."""
+
+    share: Share = Field(
+        0.0,
+        description="Share of rows, by their row_id, and of requests without one, that are marked `explored`, and kept "
+        "in any case: the caller makes their outcome known whatever the answer says. 0 marks none.",
+    )
+
+
 class Serving(Part):
     """Everything about serving one model."""
 
     capture: CaptureRules = CaptureRules()
+    explore: ExploreRules = ExploreRules()

@@ -22,6 +22,7 @@ class Block:
 
     `places` are where the rows stand in the request; with it they make the ids. `probabilities` has shape (rows,
     classes), None where there are none. `row_ids` are the caller's own names of the rows, None where it gave none.
+    `explored` marks rows as that of `Prediction` does, None where no row is.
     """
 
     request: str
@@ -36,6 +37,7 @@ class Block:
     probabilities: npt.NDArray[np.float64] | None = None
     classes: Sequence[str] = ()
     row_ids: Sequence[str | None] | None = None
+    explored: Sequence[bool] | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -52,18 +54,14 @@ class Block:
 
     def take(self, chosen: slice | Sequence[int]) -> "Block":
         """Some of the rows."""
-        if isinstance(chosen, slice):
-            places, row_ids = self.places[chosen], None if self.row_ids is None else self.row_ids[chosen]
-        else:
-            places = [self.places[each] for each in chosen]
-            row_ids = None if self.row_ids is None else [self.row_ids[each] for each in chosen]
         return replace(
             self,
             inputs={name: field.take(chosen) for name, field in self.inputs.items()},
             prediction=self.prediction.take(chosen),
-            places=places,
+            places=_taken(self.places, chosen),
             probabilities=None if self.probabilities is None else self.probabilities[chosen],
-            row_ids=row_ids,
+            row_ids=None if self.row_ids is None else _taken(self.row_ids, chosen),
+            explored=None if self.explored is None else _taken(self.explored, chosen),
         )
 
     def parts(self, rows: int) -> Iterator["Block"]:
@@ -73,6 +71,10 @@ class Block:
             return
         for start in range(0, len(self), rows):
             yield self.take(slice(start, start + rows))
+
+
+def _taken(values: Sequence[Any], chosen: slice | Sequence[int]) -> Sequence[Any]:
+    return values[chosen] if isinstance(chosen, slice) else [values[each] for each in chosen]
 
 
 def pack_block(block: Block, at: int) -> bytes:
@@ -88,6 +90,8 @@ def pack_block(block: Block, at: int) -> bytes:
     }
     if block.row_ids is not None:
         columns["row_id"] = block.row_ids
+    if block.explored is not None:
+        columns["explored"] = block.explored
     if block.probabilities is not None:
         turned = np.ascontiguousarray(block.probabilities.T, dtype="<f8")
         columns["probabilities"] = [list(block.classes), turned.tobytes()]
@@ -111,6 +115,8 @@ def unpack_block(content: bytes, fields: Sequence[str] | None = None) -> dict[st
     }
     if "row_id" in packed:
         columns["row_id"] = packed["row_id"]
+    if "explored" in packed:
+        columns["explored"] = packed["explored"]
     if "probabilities" in packed:
         classes, values = packed["probabilities"]
         matrix = np.frombuffer(values, dtype="<f8").reshape(len(classes), rows)
