@@ -16,7 +16,7 @@ from evergreen.store.window import SignalKind, Verdict
 from tests.project import shoppers
 from tests.served import champion_of, serve
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,31 @@ def test_skew_is_of_the_champions_rows_in_the_window_and_always_told(crowned, pi
         "no captured row was answered again",
         "monitoring.health.skew_sample is 0: no row is answered again",
     ]
+
+
+def test_rows_of_which_no_input_may_be_looked_at_are_counted(crowned, pipeline):
+    crowned.change(serving={"capture": {"leave_out": ["waited", "spent", "plan"]}})
+    reign = crowned.ledger.history(crowned.model)[-1].at
+    serve(crowned, pipeline, shoppers(days=50, seed=1), reign + MINUTE)
+    seen = look_at_window(take_window(crowned.model, crowned.settings, reign + HOUR), crowned.settings)
+    assert seen.rows == 600
+    assert _signal(seen, SignalKind.PREDICTION_DRIFT).outcome is Outcome.PASS
+
+
+def test_the_minute_in_which_a_window_ends_counts_as_a_whole_in_the_next(crowned, pipeline):
+    reign, book = crowned.ledger.history(crowned.model)[-1].at, Requests(crowned.settings.store_url)
+    last = (reign + HOUR).replace(second=0, microsecond=0)
+    serve(crowned, pipeline, shoppers(days=50, seed=1), reign + MINUTE)
+    serve(crowned, pipeline, shoppers(days=50, seed=2), reign + HOUR + MINUTE)
+    seen, errors = [], []
+    for counted, now in ((Asked(10), last + 90 * SECOND), (Asked(10, 0, 60), last + 2 * HOUR)):
+        # Serving writes what there is of the running minute, and later all of it in its place.
+        book.write("a", [Minute(crowned.model, last - MINUTE, Asked(600)), Minute(crowned.model, last, counted)])
+        due = take_window(crowned.model, crowned.settings, now)
+        seen.append(look_at_window(due, crowned.settings))
+        errors.append(_signal(seen[-1], SignalKind.ERRORS).details)
+        conclude_window(due, seen[-1], judge_window(due, seen[-1], crowned.settings), crowned.settings)
+    assert [(found["answered"], found["failed"]) for found in errors] == [(600, 0), (10, 60)]
 
 
 def _signal(seen, kind):

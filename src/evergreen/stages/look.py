@@ -52,9 +52,14 @@ class Look:
     newest: tuple[Captured, ...] = ()
 
     @property
+    def rows(self) -> int:
+        """How many; a frame has none where all inputs are left out of capture."""
+        return int(self.answers.num_rows)
+
+    @property
     def enough(self) -> bool:
         """True where rows are compared with others: of fewer chance says most."""
-        return len(self.frame) >= self.due.spec.monitoring.min_rows
+        return self.rows >= self.due.spec.monitoring.min_rows
 
     @cached_property
     def profile(self) -> "Profile":
@@ -64,7 +69,7 @@ class Look:
     @cached_property
     def asked(self) -> Asked | None:
         """What serving counted of the requests of the window's time; None where nobody did."""
-        return Requests(self.settings.store_url).between(self.due.model, self.due.since, self.due.until)
+        return Requests(self.settings.store_url).between(self.due.model, *self.due.counted)
 
     @cached_property
     def baseline(self) -> "tuple[Baseline | None, str]":
@@ -82,7 +87,7 @@ class Look:
 
     def unknown(self, kind: SignalKind, why: str = "") -> Signal:
         """A signal that could not be told."""
-        few = f"{len(self.frame):,} rows came, {self.due.spec.monitoring.min_rows:,} are needed"
+        few = f"{self.rows:,} rows came, {self.due.spec.monitoring.min_rows:,} are needed"
         return Signal(kind, Outcome.UNKNOWN, why or few)
 
 
@@ -90,7 +95,7 @@ def look_at_window(due: Due, settings: Settings) -> Seen:
     """Every signal of a window. Raises UnavailableError where store or registry do not answer."""
     look, late = _read(due, settings)
     signals = (*_faults(look), *_drift(look), *_losses(look), *_health(look))
-    return Seen(len(look.frame), late, signals)
+    return Seen(look.rows, late, signals)
 
 
 def _read(due: Due, settings: Settings) -> tuple[Look, int]:

@@ -55,6 +55,15 @@ class Due:
         """Whose window it is."""
         return self.spec.model
 
+    @property
+    def counted(self) -> tuple[datetime, datetime]:
+        """The minutes whose requests count in it: those that were over by its end, and had been written.
+
+        They begin where those of the champion's last window ended, so that each counts once, and as a whole.
+        """
+        settled = self.late.since if self.late and self.late.since else self.since
+        return _minute(min(self.since, settled)), _minute(min(self.until, self.written.before))
+
 
 @dataclass(frozen=True)
 class NotDue:
@@ -138,6 +147,10 @@ def conclude_window(due: Due, seen: Seen, judged: Judged, settings: Settings) ->
         log.info("monitor     %s: another run has looked at this window", due.model)
     shared = windows.between(due.model, due.since, due.since + timedelta(microseconds=1))
     return next(each for each in shared if each.since == due.since)
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 def headline(window: Window) -> str:
