@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from evergreen.serving.kept import Kept, Rules
 from evergreen.serving.read_columns import NotSo
 from evergreen.serving.reader import MANY, Rows, build_reader
 from evergreen.serving.rows import rows_to_frame
+from evergreen.serving.tables import decode_arrow
 from evergreen.store.block import Block
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
@@ -113,6 +115,15 @@ def test_an_array_a_column_is_the_same_rows(count, more):
     found = decode_records(reader, msgspec.json.encode({"columns": lists}))
     wanted = decode_records(reader, msgspec.json.encode({"rows": records}))
     assert (repr(list(found.rows)), found.ids, found.single) == (repr(list(wanted.rows)), wanted.ids, False)
+    assert type(found.rows) is type(wanted.rows)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, list), (MANY, list), (MANY + 1, ByColumn)])
+def test_few_rows_of_a_table_are_kept_one_by_one(count, kept):
+    sink, table = pa.BufferOutputStream(), pa.table({"n": [1.0] * count})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    assert type(decode_arrow(build_reader([Column("n", "number")]), sink.getvalue().to_pybytes()).rows) is kept
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,10 @@ class Reader:
         lists = msgspec.structs.astuple(struct)
         lengths = {len(each) for each in lists if each is not None}
         try:
-            return self.finish_columns(lists) if len(lengths) == 1 and 0 not in lengths else None
+            found = self.finish_columns(lists) if len(lengths) == 1 and 0 not in lengths else None
         except NotSo:
             return None
+        return None if found is None else replace(found, rows=few_as_rows(found.rows))
 
     def read_records(self, records: Sequence[Any], single: bool = False) -> "Rows | tuple[Problem, ...]":
         """Decoded objects as rows, or all that is wrong with them, up to MOST_PROBLEMS."""
@@ -118,6 +119,11 @@ class Reader:
         known = {column.name for column in self.columns} | {self.id_column}
         extra = [name for name in record if name not in known][:MOST_PROBLEMS]
         return [Problem("extra", "is no input of the model", _printable(name), position) for name in extra]
+
+
+def few_as_rows(rows: Sequence[Row]) -> Sequence[Row]:
+    """Up to MANY of them one by one, in whatever form they came: by column they were a group of the store's own."""
+    return rows if len(rows) > MANY else list(rows)
 
 
 def build_reader(columns: Sequence[Column], id_column: str | None = None) -> Reader:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.serving.by_column import ByColumn
 from evergreen.serving.handles import Column, Problem
-from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows
+from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows, few_as_rows
 from evergreen.serving.table_columns import NOTHING, fits, read_column, too_long, whole
 from evergreen.serving.unfold import MOST_BYTES, Choose, TooMuch, arrow_batches, parquet_batches, too_much
 from evergreen.serving.values import (
@@ -108,7 +108,7 @@ def _checked(reader: Reader, table: "pa.Table") -> Answer:
     problems += found
     if problems:
         return tuple(sorted(problems, key=lambda problem: problem.row or 0)[:MOST_PROBLEMS])
-    return Rows(ByColumn(values), ids)
+    return Rows(few_as_rows(ByColumn(values)), ids)
 
 
 def _safely(
