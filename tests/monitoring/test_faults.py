@@ -154,6 +154,11 @@ def test_what_is_left_out_of_capture_is_neither_looked_at_nor_shown():
     assert not found[SignalKind.FAULTS].raised
     assert found[SignalKind.FAULTS].details["not_looked_at"] == ["price"]
     assert "4711" not in str(found)
+    # What serving counts of refused requests is the rule's name, and no value.
+    refused = judge_rules(rows(), spec, PROFILE, Asked(500, 400, 0, {"price: min": 400}))
+    assert [(each["column"], each["rule"], each["examples"]) for each in refused.details["broken"]] == [
+        ("price", "min", ())
+    ]
 
 
 def test_rules_that_many_requests_break_are_faults_though_no_row_of_theirs_is_captured():

@@ -56,7 +56,8 @@ def find_faults(
     """FAULTS, VOLUME, FRESHNESS and UNSEEN of a canonical frame with the champion's inputs.
 
     `profile` is the champion's, `earlier` the windows before this one, in any order, `asked` what serving counted of
-    the requests of the same time. Inputs that `serving.capture.leave_out` names are not looked at, nor shown.
+    the requests of the same time. Of inputs that `serving.capture.leave_out` names no value is looked at, nor shown;
+    a rule of theirs that refused requests break is named.
     """
     names = watched(spec, frame)
     return (
