@@ -375,17 +375,19 @@ def test_a_follower_opens_the_store_once(crowned, follow, monkeypatch):
     assert len(opened) == 1
 
 
-def test_a_version_knows_whether_the_names_of_rows_are_kept(crowned):
+def test_a_version_knows_whether_the_names_of_rows_are_kept_and_how_many_are_explored(crowned):
     lineup = fetch("tiny", crowned.settings, NOW)
     folder = Cache(crowned.settings.home, "tiny").version_folder(lineup.champion.digest)
-    assert load_served(folder, lineup.champion).keeps_rows
+    plain = load_served(folder, lineup.champion)
+    assert (plain.keeps_rows, plain.explore) == (True, 0)
     values = yaml.safe_load((folder / SPEC).read_text())
     values["data"]["id_column"] = "card"
-    values["serving"] = {"capture": {"leave_out": ["card"]}}
+    values["serving"] = {"capture": {"leave_out": ["card"]}, "explore": {"share": 0.02}}
     edited = folder.parent / "edited.yaml"
     edited.write_text(yaml.safe_dump(values))
     keep_spec(folder, edited)
-    assert not load_served(folder, lineup.champion).keeps_rows
+    edited_version = load_served(folder, lineup.champion)
+    assert (edited_version.keeps_rows, edited_version.explore) == (False, 0.02)
 
 
 def test_what_another_worker_just_fetched_is_taken_as_it_is(reigned):
