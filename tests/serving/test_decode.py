@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evergreen.serving import decode as decode_module
 from evergreen.serving import table_columns, unfold
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import Column, Problem
@@ -116,6 +117,21 @@ def test_what_is_no_request_is_told_why(decode, body, rule, field):
     problems = decode(READER, body)
     assert isinstance(problems, tuple)
     assert (problems[0].rule, problems[0].field) == (rule, field)
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "rule"), [(["x", "rows"], 9, "rows"), (["x"], 10, "missing"), (["x", "y"], 10, "extra")]
+)
+def test_arrays_that_are_no_rows_of_the_model_become_no_objects(names, most, rule, monkeypatch):
+    made = []
+    monkeypatch.setattr(decode_module, "_rows", lambda reader, records: made.append(records))
+    monkeypatch.setattr(decode_module, "_convert", lambda reader, records: made.append(records))
+    lists = {name: [[]] * 10 for name in names}
+    split = {"columns": names, "data": [[[]] * len(names)] * 10}
+    bodies = ((decode_records, {"columns": lists}), (decode_invocation, {"instances": lists}))
+    for decode, body in (*bodies, (decode_invocation, {"dataframe_split": split})):
+        assert decode(READER, written(body), most)[0].rule == rule
+    assert not made
 
 
 @pytest.mark.parametrize(

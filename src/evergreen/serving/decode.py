@@ -11,9 +11,12 @@ from evergreen.serving.reader import COLUMNS, Reader, Rows
 
 Answer = Rows | tuple[Problem, ...]
 
+MOST_ROWS = 50_000
+
 _SPLIT, _RECORDS, _INSTANCES = "dataframe_split", "dataframe_records", "instances"
 # MLflow's clients send it empty.
 _PARAMS = "params"
+_OF_NAMES = ("extra", "missing")
 
 
 class _NotFinite(NamedTuple):
@@ -22,7 +25,7 @@ class _NotFinite(NamedTuple):
     value: Any
 
 
-def decode_records(reader: Reader, body: bytes) -> Answer:
+def decode_records(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> Answer:
     """`{"rows": [{…}, …]}`, `{"columns": {…: […], …}}`, or one bare object, which is one row; or what is wrong."""
     if rows := _fast(reader, body, "rows"):
         return rows
@@ -34,11 +37,11 @@ def decode_records(reader: Reader, body: bytes) -> Answer:
     if not isinstance(value, dict):
         return (Problem("body", 'is no object; send one row as an object, or {"rows": [ … ]}'),)
     if isinstance(value.get(COLUMNS), dict):
-        return _by_name(reader, value)
+        return _by_name(reader, value, most_rows)
     return _listed(reader, value, "rows") if isinstance(value.get("rows"), list) else reader.read_records([value], True)
 
 
-def decode_invocation(reader: Reader, body: bytes) -> Answer:
+def decode_invocation(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> Answer:
     """The JSON that MLflow's scoring server takes: `dataframe_split`, `dataframe_records` or `instances`."""
     for key in (_RECORDS, _INSTANCES):
         if rows := _fast(reader, body, key):
@@ -53,7 +56,7 @@ def decode_invocation(reader: Reader, body: bytes) -> Answer:
         return (Problem("body", f"has to be an object with one of {', '.join(_FORMS)}"),)
     if value.get(_PARAMS):
         return (Problem("extra", "is not taken by this model", _PARAMS),)
-    return _FORMS[found[0]](reader, {key: given for key, given in value.items() if key != _PARAMS})
+    return _FORMS[found[0]](reader, {key: given for key, given in value.items() if key != _PARAMS}, most_rows)
 
 
 def _fast(reader: Reader, body: bytes, key: str) -> Rows | None:
@@ -99,14 +102,34 @@ def _parse(body: bytes) -> Any:
         return Problem("body", "is no valid JSON: not in UTF-8, or with a number that is too long")
 
 
-def _by_name(reader: Reader, value: Mapping[str, Any]) -> Answer:
+def _by_name(reader: Reader, value: Mapping[str, Any], most_rows: int) -> Answer:
     """One array a column."""
     if extra := _beside(value, COLUMNS):
         return extra
     lists = value[COLUMNS]
     if not all(isinstance(each, list) for each in lists.values()) or len({len(each) for each in lists.values()}) > 1:
         return (Problem("type", "needs an array a column, all of the same length", COLUMNS),)
+    first = [each[0] for each in lists.values() if each]
+    if refused := _too_many(_longest(lists), most_rows) or _misnamed(reader, list(lists), first):
+        return refused
     return _rows(reader, [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
+
+
+def _longest(lists: Mapping[str, Any]) -> int:
+    return max((len(each) for each in lists.values() if isinstance(each, list)), default=0)
+
+
+def _too_many(rows: int, most_rows: int) -> tuple[Problem, ...]:
+    """Asked before rows are made: a bare value takes a byte or two of a body, and as an object a hundred times that."""
+    return (Problem("rows", f"has more than {most_rows:,} rows; send them in parts"),) if rows > most_rows else ()
+
+
+def _misnamed(reader: Reader, names: Sequence[str], first: Sequence[Any]) -> tuple[Problem, ...]:
+    """What is wrong with the names, which is the same for every row, told of the first of them."""
+    if not first or len(first) < len(names):
+        return ()
+    found = reader.read_records([dict(zip(names, first, strict=True))])
+    return tuple(each for each in found if each.rule in _OF_NAMES) if isinstance(found, tuple) else ()
 
 
 def _beside(value: Mapping[str, Any], key: str) -> tuple[Problem, ...]:
@@ -129,11 +152,13 @@ def _rows(reader: Reader, records: Sequence[Any]) -> Answer:
     return reader.read_records(records)
 
 
-def _instances(reader: Reader, value: Mapping[str, Any]) -> Answer:
+def _instances(reader: Reader, value: Mapping[str, Any], most_rows: int) -> Answer:
     """Rows as objects, or one array a column."""
     given = value[_INSTANCES]
-    if isinstance(given, dict):
-        return _split(reader, {_SPLIT: _turned(given)}) if len(value) == 1 else _listed(reader, value, _INSTANCES)
+    if isinstance(given, dict) and len(value) == 1:
+        first = [each[0] if isinstance(each, list) else each for each in given.values() if each != []]
+        refused = _too_many(_longest(given), most_rows) or _misnamed(reader, list(given), first)
+        return refused or _split(reader, {_SPLIT: _turned(given)}, most_rows)
     return _listed(reader, value, _INSTANCES)
 
 
@@ -144,7 +169,7 @@ def _turned(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {"columns": list(columns), "data": [list(row) for row in zip(*lists, strict=True)]}
 
 
-def _split(reader: Reader, value: Mapping[str, Any]) -> Answer:
+def _split(reader: Reader, value: Mapping[str, Any], most_rows: int) -> Answer:
     """`{"columns": […], "data": [[…], …]}`, an index beside them being of no meaning here."""
     if extra := [name for name in value if name != _SPLIT]:
         return (Problem("extra", f"stands beside {_SPLIT!r}", extra[0][:60]),)
@@ -156,9 +181,13 @@ def _split(reader: Reader, value: Mapping[str, Any]) -> Answer:
         return (Problem("type", "names a column twice", _SPLIT),)
     if not isinstance(data, list):
         return (Problem("type", "needs `data`, an array of rows of equal length", _SPLIT),)
+    if refused := _too_many(len(data), most_rows):
+        return refused
     for position, row in enumerate(data):
         if not isinstance(row, list) or len(row) != len(names):
             return (Problem("type", f"is no array of {len(names)} values", row=position),)
+    if data and (refused := _misnamed(reader, names, data[0])):
+        return refused
     return _convert(reader, [dict(zip(names, row, strict=True)) for row in data])
 
 
@@ -175,8 +204,8 @@ def _convert(reader: Reader, records: list[dict[str, Any]]) -> Answer:
     return rows if rows is not None else _rows(reader, records)
 
 
-_FORMS: dict[str, Callable[[Reader, Mapping[str, Any]], Answer]] = {
+_FORMS: dict[str, Callable[[Reader, Mapping[str, Any], int], Answer]] = {
     _SPLIT: _split,
-    _RECORDS: lambda reader, value: _listed(reader, value, _RECORDS),
+    _RECORDS: lambda reader, value, _: _listed(reader, value, _RECORDS),
     _INSTANCES: _instances,
 }

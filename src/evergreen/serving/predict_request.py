@@ -16,7 +16,7 @@ from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import Ask
 
 Decode = Callable[..., Rows | tuple[Problem, ...]]
-"""Takes a Reader and a body; those of tables take the most rows, too, as a few bytes may unfold to any number."""
+"""Takes a Reader, a body, and the most rows, as a few bytes may unfold to any number of them."""
 
 Encode = Callable[[Said], bytes]
 
@@ -52,8 +52,7 @@ class PredictRequest:
 
     def read(self, limits: Limits) -> Rows:
         """The rows that are asked for. Raises Refused."""
-        bounds = (limits.rows,) if self.decode in _TABLES else ()
-        asked = self.decode(self.reader, self.ask.body, *bounds)
+        asked = self.decode(self.reader, self.ask.body, limits.rows)
         if not isinstance(asked, Rows):
             raise _refusal(asked)
         if len(asked.rows) > limits.rows:
@@ -74,8 +73,8 @@ class PredictRequest:
 
 
 def _refusal(problems: tuple[Problem, ...]) -> Refused:
-    """400 for a body that is no request, 413 for a table that is too large, 422 for rows that break a rule."""
+    """400 for a body that is no request, 413 for one of too many rows, 422 for rows that break a rule."""
     first = problems[0]
     if first.rule == "rows":
-        return Refused(413, "too_many_rows", f"the table {first.why}")
+        return Refused(413, "too_many_rows", f"the body {first.why}")
     return malformed(f"the body {first.why}") if first.rule == "body" else invalid(problems)
