@@ -17,10 +17,12 @@ from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.encode import compile_encoder
 from evergreen.serving.handles import Answers, Column
 from evergreen.serving.kept import Kept, Rules
+from evergreen.serving.predict_request import PredictRequest
 from evergreen.serving.read_columns import NotSo
 from evergreen.serving.reader import MANY, Rows, build_reader
 from evergreen.serving.rows import rows_to_frame
 from evergreen.serving.tables import decode_arrow
+from evergreen.serving.wire import Ask
 from evergreen.store.block import Block
 from evergreen.store.ledger import Ledger
 from evergreen.store.traffic import Traffic
@@ -116,6 +118,17 @@ def test_an_array_a_column_is_the_same_rows(count, more):
     wanted = decode_records(reader, msgspec.json.encode({"rows": records}))
     assert (repr(list(found.rows)), found.ids, found.single) == (repr(list(wanted.rows)), wanted.ids, False)
     assert type(found.rows) is type(wanted.rows)
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "large"),
+    [("rows", 8_192, False), ("rows", 65_536, True), ("columns", 8_191, False), ("columns", 8_192, True)],
+)
+def test_arrays_of_many_rows_are_not_read_on_the_loop(key, size, large):
+    body = b'{ "%s": ' % key.encode()
+    model = served()
+    one = PredictRequest(model, model.reader, Ask("6a-1f", {}, body.ljust(size), 0.0), decode_records, to_json)
+    assert one.large is large
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, list), (MANY, list), (MANY + 1, ByColumn)])
