@@ -1,6 +1,7 @@
 """Traffic of a project's champion: what serving would have captured, without a server."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,7 @@ def serve(
     written: timedelta = timedelta(seconds=1),
     name: str = "r",
     leave_out: Sequence[str] = (),
+    explored: Sequence[bool] = (),
 ) -> list[Prediction]:
     """Answer rows evenly over a time and capture them; rows are written that long after the last of them."""
     rows = frame[INPUTS]
@@ -41,11 +43,10 @@ def serve(
     for place, row in enumerate(kept.astype(object).where(kept.notna(), None).to_dict("records")):
         named = dict(zip(map(str, pipeline.classes_), chances[place].tolist(), strict=True))
         at, request = start + span * place / len(rows), f"{name}{start:%d%H%M}-{place}"
-        made.append(
-            Prediction(
-                f"{request}.0", request, project.model, 1, Role.CHAMPION, at, row, str(labels[place]), named, None, 2.0
-            )
+        one = Prediction(
+            f"{request}.0", request, project.model, 1, Role.CHAMPION, at, row, str(labels[place]), named, None, 2.0
         )
+        made.append(replace(one, explored=bool(explored) and explored[place]))
     with TrafficWriter(project.settings.store_url) as writer:
         writer.write(made, start + span + written)
     return made

@@ -1,15 +1,16 @@
 """What came true of a champion's answers, since it took over."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.baseline import Baseline
 from evergreen.monitoring.estimate import Estimator
 from evergreen.monitoring.realised import Labelling, copied, realised_loss
 from evergreen.settings import Settings
+from evergreen.stages.explored import explored_alone
 from evergreen.stages.monitor import Due
-from evergreen.store.captured import Captured
+from evergreen.store.captured import Captured, join
 from evergreen.store.quarantine import Held, in_quarantine
 from evergreen.store.traffic import Traffic, Written
 from evergreen.store.window import Signal, SignalKind
@@ -34,10 +35,18 @@ def realise(look: "Look", baseline: Baseline, metric: str, estimator: Estimator 
         return copied(last[1])
     held = Windows(look.settings.store_url).quarantined(due.model, due.reigns, due.looked_at)
     found, delay = _labelled(look, baseline, traffic, held), due.spec.data.label_delay
+    rules, alone = due.spec.monitoring.realised, None
+    if due.spec.serving.explore.share:
+        # Two series of labels may be judged, all and the explored ones: each has half of the error.
+        rules = rules.model_copy(update={"confidence": (1 + rules.confidence) / 2})
+        alone = explored_alone(look, found, lambda: _outside(_mature(look, traffic), held))
+    if alone is not None:
+        found = alone.labelled
     expected = estimator.expectation(look.frame_of(found), found.answers) if estimator and found.rows else None
-    answered = max(_count(due, traffic, due.looked_at - delay, held), found.rows)
+    answered = alone.answered if alone else max(_count(due, traffic, due.looked_at - delay, held), found.rows)
     known = Labelling(answered, delay, expected, last[0] if last else None)
-    return realised_loss(found.answers, baseline.losses[metric], due.spec.monitoring.realised, metric, known)
+    signal = realised_loss(found.answers, baseline.losses[metric], rules, metric, known)
+    return signal if alone is None else alone.told(signal)
 
 
 def _last(due: Due, settings: Settings) -> tuple[datetime, Signal] | None:
@@ -79,6 +88,13 @@ def _labelled(look: "Look", baseline: Baseline, traffic: Traffic, held: Sequence
         due.model, due.reigns, due.looked_at, due.looked_at, due.spec.data.label_delay, list(baseline.inputs.columns)
     )
     return _outside(look.of_champion(found), held)
+
+
+def _mature(look: "Look", traffic: Traffic) -> Captured:
+    """Every answer of the champion that is old enough for a label, without its inputs."""
+    due = look.due
+    until = due.looked_at - due.spec.data.label_delay + timedelta(microseconds=1)
+    return look.of_champion(join(traffic.chunks(due.model, due.reigns, until, columns=())))
 
 
 def _outside(found: Captured, held: Sequence[Held]) -> Captured:
