@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from evergreen.serving.cache import SPEC, Cache, keep_spec
 from evergreen.serving.document import posted, row_example, row_schema
 from evergreen.serving.examples import example_by_rules, typical_row
 from evergreen.serving.fetch import fetch
+from evergreen.serving.handles import Column
 from evergreen.serving.load import load_served
 from tests.serving.application import COLUMNS, application, ask, served
 
@@ -33,14 +35,20 @@ def test_the_example_of_a_version_is_of_its_stored_requests_and_is_answered(crow
     assert answer.status_code == 200
 
 
-def test_what_is_never_kept_is_in_no_example(crowned):
+@pytest.mark.parametrize("named", [False, True], ids=["left out", "name of the row"])
+def test_what_is_never_kept_and_what_names_a_row_is_in_no_example(crowned, named):
     before = row_example(load(crowned))
     model = load(crowned)
     private = next(c.name for c in model.columns if before[c.name] != example_by_rules(c))
     cache = Cache(crowned.settings.home, "tiny")
     folder = cache.version_folder(model.digest)
     edited, values = crowned.folder / "edited.yaml", yaml.safe_load((folder / SPEC).read_text())
-    edited.write_text(yaml.safe_dump({**values, "serving": {"capture": {"leave_out": [private]}}}))
+    rules = (
+        {"data": {**values["data"], "id_column": private}}
+        if named
+        else {"serving": {"capture": {"leave_out": [private]}}}
+    )
+    edited.write_text(yaml.safe_dump({**values, **rules}))
     keep_spec(folder, edited)
     after = row_example(load(crowned))
     assert after[private] == next(example_by_rules(c) for c in model.columns if c.name == private)
@@ -78,6 +86,20 @@ def test_no_row_is_shown_whole():
     rows = [(10.0, 3.0, "pro", 0.0), (20.0, 1.0, "basic", 1.0), (30.0, 2.0, "pro", 1.0)]
     row = typical_row(COLUMNS[:4], rows)
     assert tuple(row.values()) not in rows
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed", "shown"),
+    [
+        ([f"{place}@example.com" for place in range(9)], None, "a"),
+        (["Eva"] * 4 + ["Ada"], None, "a"),
+        (["north"] * 5 + ["Ada"], None, "north"),
+        (["pro"], ("basic", "pro"), "pro"),
+    ],
+)
+def test_a_category_is_shown_where_several_rows_or_the_rules_have_it(values, allowed, shown):
+    column = Column("who", "category", allowed=allowed)
+    assert typical_row([column], [(value,) for value in values]) == {"who": shown}
 
 
 def test_the_example_of_feedback_names_a_class_of_the_model():

@@ -8,6 +8,9 @@ from typing import Any
 from evergreen.serving.handles import Column, Row
 from evergreen.serving.rows import row_to_json
 
+FEWEST = 5
+"""So many rows have a category at least, unless the rules name it: one that fewer share may be somebody's own."""
+
 
 def example_by_rules(column: Column) -> Any:
     """A value that the rules of a column allow, as JSON has it.
@@ -31,11 +34,11 @@ def example_by_rules(column: Column) -> Any:
 def typical_row(columns: Sequence[Column], rows: Sequence[Row], private: Collection[str] = ()) -> dict[str, Any]:
     """A request that the model takes, as JSON has it, each value as it usually is in these rows.
 
-    Each column is looked at by itself: nobody's row is shown. Texts, `private` columns, and those without a value that
-    their rules allow have what the rules allow.
+    Each column is looked at by itself: nobody's row is shown. Texts, `private` columns, categories that fewer than
+    FEWEST rows share, and columns without a value that their rules allow have what the rules allow.
 
     >>> columns = (Column("price", "number"), Column("plan", "category"), Column("note", "text"))
-    >>> typical_row(columns, [(1.0, "pro", "call Eva"), (9.5, "basic", "x"), (20.0, "pro", "y")])
+    >>> typical_row(columns, [(1.0, "pro", "call Eva"), (9.5, "basic", "x"), (20.0, "pro", "y")] * 3)
     {'price': 9.5, 'plan': 'pro', 'note': 'a'}
     """
     return {
@@ -51,7 +54,9 @@ def _typical(column: Column, values: Sequence[Any]) -> Any:
     if not fit:
         return example_by_rules(column)
     if column.type in ("category", "boolean"):
-        (value, _), *_ = Counter(fit).most_common(1)
+        (value, count), *_ = Counter(fit).most_common(1)
+        if column.type == "category" and count < FEWEST and value not in (column.allowed or ()):
+            return example_by_rules(column)
     else:
         value = sorted(fit)[(len(fit) - 1) // 2]
     return row_to_json((column,), (value,))[column.name]

@@ -48,7 +48,7 @@ def load_served(folder: Path, cached: CachedVersion) -> ServedModel:
         classes=_classes(pipeline),
         keeps_rows=kept_of(spec).names_rows,
         explore=spec.serving.explore.share,
-        example=typical_row(columns, rows, spec.serving.capture.leave_out),
+        example=typical_row(columns, rows, {*spec.serving.capture.leave_out, spec.data.id_column or ""}),
     )
     _warm(served, rows)
     return served
