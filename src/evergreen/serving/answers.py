@@ -118,10 +118,10 @@ def to_json(said: Said) -> bytes:
     if not said.asked.single:
         return msgspec.json.encode(said.head | {"predictions": _listed(said)})
     (label,), (chance,), row_id = said.answers.predictions, _chances(said.answers), said.asked.ids[0]
-    one = {"prediction_id": f"{said.request}.0", "prediction": label, "probabilities": chance}
-    named = {} if row_id is None else {"row_id": row_id}
-    marked = {"explored": True} if said.explored is not None and said.explored[0] else {}
-    return msgspec.json.encode(said.head | one | named | marked)
+    one: dict[str, Any] = {"prediction_id": f"{said.request}.0", "prediction": label, "probabilities": chance}
+    if said.explored is not None and said.explored[0]:
+        one["explored"] = True
+    return msgspec.json.encode(said.head | one | ({} if row_id is None else {"row_id": row_id}))
 
 
 def to_invocation(said: Said) -> bytes:
