@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from evergreen.serving import batch
 from evergreen.serving.batch import Lane, Lanes
 from evergreen.serving.handles import Answers, ServedModel
+from evergreen.serving.limits import Limits
 from evergreen.serving.refused import Refused
+from evergreen.serving.scheduler import Scheduler
 
 
 class Echo:
@@ -141,6 +143,42 @@ def test_a_large_call_of_what_is_quick_alone_is_not_made_on_the_loop(monkeypatch
 
     work(ask)
     assert one.engine.threads == [(1, True), (1, True), (8, False), (1, True), (8, False)]
+
+
+class Held:
+    """A large request whose reading takes until it is let go."""
+
+    large = True
+
+    def __init__(self):
+        self.began, self.free = threading.Event(), threading.Event()
+
+    def read(self, limits):
+        self.began.set()
+        self.free.wait(60)
+
+
+def test_what_still_holds_the_thread_counts_though_nobody_waits_for_it():
+    held = Held()
+
+    async def ask(scheduler):
+        first = asyncio.create_task(scheduler.read(held))
+        await asyncio.to_thread(held.began.wait, 60)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        with pytest.raises(Refused):
+            await asyncio.wait_for(scheduler.read(held), 5)
+        held.free.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        scheduler = Scheduler(None, pool, Limits(batches=1), None)
+        try:
+            asyncio.run(ask(scheduler))
+            # The thread comes to this after it has said that it is done with what it held.
+            pool.submit(int).result()
+            asyncio.run(scheduler.read(held))
+        finally:
+            held.free.set()
 
 
 def test_the_loop_has_a_turn_between_two_calls():

@@ -1,6 +1,7 @@
 """Where requests are worked on: few rows together with those of others, many in a thread of their own."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime
@@ -20,7 +21,7 @@ class Scheduler:
 
     def __init__(self, lane: Lanes, batches: Executor, limits: Limits, clock: Callable[[], datetime]) -> None:
         self.lane, self._batches, self._limits, self._clock = lane, batches, limits, clock
-        self._waiting = 0
+        self._waiting, self._counting = 0, threading.Lock()
 
     async def read(self, request: PredictRequest) -> Rows:
         """The rows of a request. Raises Refused."""
@@ -43,8 +44,12 @@ class Scheduler:
         """In the thread of the batches, after those that came before."""
         if self._waiting >= self._limits.batches:
             raise busy("too many batches are waiting")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._batches, work)
-        finally:
-            self._waiting -= 1
+        future = self._batches.submit(work)
+        self._count(1)
+        # Whoever asked may be gone long before the thread is free again.
+        future.add_done_callback(lambda _: self._count(-1))
+        return await asyncio.wrap_future(future)
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._waiting += more
