@@ -209,6 +209,15 @@ def test_nothing_of_a_row_that_is_not_taken_is_written():
     assert unpack_field(pack_field(untold)).tolist() == [None, "a", None]
 
 
+def test_the_places_of_a_share_become_an_array_once(monkeypatch):
+    seen, take = [], Field.take
+    monkeypatch.setattr(Field, "take", lambda field, places: seen.append(places) or take(field, places))
+    found = block(10).take([1, 7])
+    assert (found.places, found.inputs["count"].tolist(), found.probabilities.shape) == ([1, 7], [1, 7], (2, 2))
+    assert len(seen) == 6
+    assert {(id(places), type(places)) for places in seen} == {(id(seen[0]), np.ndarray)}
+
+
 def test_a_part_of_a_request_has_the_size_of_its_own_rows():
     rows = 4 * MOST_ROWS
     parts = list(block(rows, inputs={"mail": mails(rows)}).parts(MOST_ROWS))

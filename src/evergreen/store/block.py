@@ -54,12 +54,14 @@ class Block:
 
     def take(self, chosen: slice | Sequence[int]) -> "Block":
         """Some of the rows."""
+        # Once for all fields: numpy turns a list into an array anew for each of them.
+        where = chosen if isinstance(chosen, slice) else np.asarray(chosen, dtype=np.intp)
         return replace(
             self,
-            inputs={name: field.take(chosen) for name, field in self.inputs.items()},
-            prediction=self.prediction.take(chosen),
+            inputs={name: field.take(where) for name, field in self.inputs.items()},
+            prediction=self.prediction.take(where),
             places=_taken(self.places, chosen),
-            probabilities=None if self.probabilities is None else self.probabilities[chosen],
+            probabilities=None if self.probabilities is None else self.probabilities[where],
             row_ids=None if self.row_ids is None else _taken(self.row_ids, chosen),
             explored=None if self.explored is None else _taken(self.explored, chosen),
         )
