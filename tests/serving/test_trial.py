@@ -286,6 +286,19 @@ def test_what_the_champion_fails_at_is_asked_of_its_shadow_too():
     assert counts(trials) == {"champion": (2, 1), "challenger": (2, 0)}
 
 
+def test_a_copy_of_a_small_body_has_the_size_of_the_rows_that_it_unfolds_to():
+    table = pa.table({name: pa.array([value] * 100) for name, value in ROW.items()})
+    sink, trials = pa.BufferOutputStream(), Trials()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    body = sink.getvalue().to_pybytes()
+    app = application(served(), challenger("shadow", share=1), trials=trials, shadow=Shadow(most_bytes=len(body)))
+    headers = {"content-type": "application/vnd.apache.arrow.stream"}
+    assert ask(app, "POST", "/predict", content=body, headers=headers).status_code == 200
+    (trial,) = trials.seen
+    assert trial.dropped == 1
+
+
 def copy_of(trial, challenger, took_ms=1.0):
     """A copy of a request that the champion answered in so many milliseconds."""
     values = dict(zip(ROW, (9.5, 3.0, "plus", 1.0, None, "fragile"), strict=True))

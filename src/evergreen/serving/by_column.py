@@ -15,6 +15,11 @@ class ByColumn(Sequence[Row]):
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the fields take in memory."""
+        return sum(field.nbytes for field in self.fields)
+
     def __len__(self) -> int:
         return len(self.fields[0]) if self.fields else 0
 

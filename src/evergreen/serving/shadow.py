@@ -30,7 +30,7 @@ class Sink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A request that the champion was asked. `read` gives the challenger's rows of it, or raises; `rows` are the
-    champion's own, and `size` is how many bytes they came in.
+    champion's own, and `size` is how many bytes they came in, or take where that is more.
 
     `took_ms` is how long the champion's answer took, None where it failed; `at` is when that was.
     """
