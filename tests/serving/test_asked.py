@@ -7,6 +7,12 @@ import pytest
 
 from evergreen.errors import UnavailableError
 from evergreen.serving.asked import AskedWriter, Asking
+from evergreen.serving.capture import Capture
+from evergreen.serving.ids import Ids
+from evergreen.serving.kept import Kept
+from evergreen.serving.limits import Limits
+from evergreen.serving.loaded import LoadedModels
+from evergreen.serving.service import Dependencies, build_app
 from evergreen.store.asked import Asked, Minute, Requests
 from evergreen.store.ledger import Ledger
 from tests.serving.application import ROW, application, ask, failing, served
@@ -54,6 +60,34 @@ def test_what_is_answered_refused_and_failed_at_is_counted_by_model(asking):
     counted = {minute.model: minute.counted for minute in asking.take()}
     assert counted["parcels"] == Asked(2, 2, 1, {"price: min": 2, "plan: allowed": 1})
     assert counted["letters"] == Asked(1)
+
+
+def not_ready(asking):
+    return build_app(Dependencies(LoadedModels(["parcels"]), lambda: NOON, Ids(NOON, "test"), asking=asking))
+
+
+def busy(asking):
+    return application(served(), limits=Limits(batches=0, single_rows=0), asking=asking)
+
+
+def not_kept(asking):
+    capture = Capture(NoStore(), lambda: NOON, {"parcels": Kept(durable=True)})
+    capture.close(0)
+    return application(served(), capture=capture, asking=asking)
+
+
+class NoStore:
+    """Takes nothing."""
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("app", [not_ready, busy, not_kept], ids=lambda app: app.__name__)
+def test_what_is_told_to_come_again_counts_as_failed(asking, app):
+    reply = ask(app(asking), "POST", "/models/parcels/predict", json=ROW)
+    assert (reply.status_code, reply.json()["error"]["kind"]) == (503, app.__name__)
+    assert [minute.counted for minute in asking.take()] == [Asked(0, 0, 1)]
 
 
 def test_a_rule_that_many_rows_of_a_request_break_counts_once(asking):
