@@ -94,6 +94,35 @@ def test_the_spec_says_what_is_done(part, then, raised, verdict):
     assert judge(*raised, earlier=[raised, raised], rules=rules(**{part: {"then": then}})).verdict is verdict
 
 
+def labelled(labels=300, loss=0.1, ago=1, outcome=Outcome.PASS, **details) -> Signal:
+    """A realised loss whose newest labels are of rows that were answered so many hours ago, and later."""
+    newest = {"labels": labels, "loss": loss, "answered_since": (NOW - ago * HOUR).isoformat()}
+    return Signal(SignalKind.REALISED, outcome, "the loss", loss, 0.2, details={"newest": newest, **details})
+
+
+@pytest.mark.parametrize(
+    ("realised", "more", "verdict"),
+    [
+        (labelled(), (), ALERT),
+        (labelled(labels=199), (), RETRAIN),
+        (labelled(loss=0.21), (), RETRAIN),
+        (labelled(ago=3), (), RETRAIN),
+        (labelled(copied=True), (), RETRAIN),
+        (labelled(outcome=Outcome.UNKNOWN), (), RETRAIN),
+        (labelled(), ESTIMATE, RETRAIN),
+    ],
+    ids=["labels show no harm", "too few", "a loss over its bound", "of rows before they moved", "no news", "unknown",
+         "the estimate says otherwise"],
+)  # fmt: skip
+def test_what_moved_without_harm_is_told_and_not_retrained_for(realised, more, verdict):
+    found = [signal for signal in signals(*BOTH, *more) if signal.kind is not SignalKind.REALISED]
+    judged = decide([*found, realised], [window(1, *BOTH)], RULES, [], NOW, REIGN)
+    assert judged.verdict is verdict
+    assert any("without harm: the loss on their 300 labels is 0.1" in why for why in judged.reasons) is (
+        verdict is ALERT
+    )
+
+
 def test_windows_of_another_champion_and_windows_in_quarantine_say_nothing():
     before = [window(2, *BOTH, version=2), window(1, *BOTH, *FAULTS, verdict=Verdict.QUARANTINE)]
     assert decide(signals(*BOTH), before, RULES, [], NOW, REIGN).verdict is QUIET

@@ -114,7 +114,7 @@ def test_what_was_looked_at_before_stays_where_it_was_when_a_late_label_comes():
     moved = first.set_column(first.column_names.index("label_at"), "label_at", late)
     both = pa.concat_tables([moved, table.slice(1)])
     newest = judge(both, Labelling(looked_at=START + timedelta(days=8))).details["newest"]
-    assert newest == {"labels": 1, "loss": 0.0}
+    assert newest == {"labels": 1, "loss": 0.0, "answered_since": START.isoformat()}
     shuffled = both.take(np.random.default_rng(0).permutation(400))
     assert judge(shuffled) == judge(both)
 
@@ -126,7 +126,7 @@ def test_what_came_late_of_an_early_moment_stands_where_it_came(moment):
     came = [START + timedelta(days=9)] * 100 + [START + timedelta(minutes=place) for place in range(100, 400)]
     backlog = table.append_column(moment, pa.array(came, pa.timestamp("us", "UTC")))
     newest = judge(backlog, Labelling(looked_at=START + timedelta(days=8))).details["newest"]
-    assert newest == {"labels": 100, "loss": 1.0}
+    assert newest == {"labels": 100, "loss": 1.0, "answered_since": START.isoformat()}
     in_order = labelled([False] * 300 + [True] * 100)
     assert judge(backlog).lower == judge(in_order).lower
     assert judge(table).details["newest"]["loss"] == 0.0

@@ -153,6 +153,22 @@ def test_drift_of_inputs_and_answers_that_stays_asks_for_one_retraining(crowned,
     assert Windows(crowned.settings.store_url).asked("tiny", reign) == (asked.looked_at,)
 
 
+def test_drift_that_does_no_harm_is_told_once_its_labels_show_it(crowned, pipeline, reign):
+    crowned.change(data__label_delay="0s")
+    for hour in range(2):
+        frame = rows(seed=hour, waited=0.9)
+        # They wait longer, and leave by the rule that was learnt.
+        frame = frame.assign(leaves=["yes" if gap > 0 else "no" for gap in frame["waited"] - frame["spent"]])
+        answered = serve(crowned, pipeline, frame, reign + hour * HOUR + MINUTE)
+        tell(crowned, answered, list(frame["leaves"]), reign + (hour + 1) * HOUR)
+        window = watch(crowned, reign + (hour + 1) * HOUR + 2 * MINUTE)
+    assert window.raised(SignalKind.INPUT_DRIFT)
+    assert window.raised(SignalKind.PREDICTION_DRIFT)
+    assert window.verdict is Verdict.ALERT, window.reasons
+    assert any("without harm" in why for why in window.reasons)
+    assert [fact.kind for fact in told(crowned)] == ["alert"]
+
+
 def test_a_loss_that_came_true_asks_for_a_retraining_for_performance(crowned, pipeline, reign):
     # The same customers, who now do the opposite: only their labels can tell.
     frame = rows()

@@ -155,9 +155,33 @@ def _drift_wishes(found: dict[SignalKind, Signal], past: Sequence[Window], rules
         why = f"{_sentence(kind, found[kind].why)} ({_persistence(times, rule, rule.n)})"
         yield _Wish(Verdict.ALERT if times >= rule.n else Verdict.QUIET, why)
     if len(kinds) > 1:
-        times = 1 + sum(all(window.raised(kind) for kind in kinds) for window in _newest(past, rule))
-        why = f"Inputs and predictions moved together ({_persistence(times, rule, rule.k)})"
-        yield _wish(rule.then, why, Reason.DRIFT) if times >= rule.k else _Wish(Verdict.QUIET, why)
+        moved = [window for window in _newest(past, rule) if all(window.raised(kind) for kind in kinds)]
+        why = f"Inputs and predictions moved together ({_persistence(1 + len(moved), rule, rule.k)})"
+        if len(moved) + 1 < rule.k:
+            yield _Wish(Verdict.QUIET, why)
+        elif harmless := _harmless(found, [*moved, *past[-1:]], rules):
+            yield _Wish(Verdict.ALERT, f"{why}, without harm: {harmless}")
+        else:
+            yield _wish(rule.then, why, Reason.DRIFT)
+
+
+def _harmless(found: dict[SignalKind, Signal], moved: Sequence[Window], rules: MonitoringRules) -> str:
+    """What shows that the model is as good on rows that moved as before; empty where nothing does.
+
+    Labels show it, as many as any verdict on the loss needs, of rows that were answered since they moved, where the
+    estimate does not say otherwise. Labels of older rows would say it of the world that is gone.
+    """
+    realised = found.get(SignalKind.REALISED)
+    if realised is None or realised.outcome is not Outcome.PASS or _is_copied(realised):
+        return ""
+    newest = realised.details.get("newest", {})
+    since = min((window.since for window in moved), default=None)
+    known = newest.get("labels", 0) >= rules.realised.min_labels and "answered_since" in newest
+    if not known or realised.bound is None or newest["loss"] > realised.bound or _raised(found, SignalKind.ESTIMATE):
+        return ""
+    if since is not None and datetime.fromisoformat(newest["answered_since"]) < since:
+        return ""
+    return f"the loss on their {newest['labels']:,} labels is {newest['loss']:.4g}, and its bound {realised.bound:.4g}"
 
 
 def _wish(then: str, why: str, retrain: Reason) -> _Wish:

@@ -49,11 +49,14 @@ class Labelling:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """Losses in the order in which they could be looked at first, when that was, and where each row stands."""
+    """Losses in the order in which they could be looked at first, when that was, where each row stands, and when it was
+    answered.
+    """
 
     losses: FloatArray
     matured: Any
     rows: IntArray
+    answered: Any
 
 
 def realised_loss(
@@ -86,6 +89,8 @@ def realised_loss(
     explained = found.start if found.refutes else max(0, count - _RECENT_STEPS * step)
     newest = _newest(known, labelling.looked_at, step)
     facts |= {"newest": _mean(known, newest, labelling.expectation), **_told(known, explained, labelling.expectation)}
+    if count > newest:
+        facts["newest"]["answered_since"] = _moment(known.answered[newest:].min()).isoformat()
     return _judge(known, found, bound, alpha, facts)
 
 
@@ -137,7 +142,7 @@ def _in_order(answers: "pa.Table", metric: str, delay: timedelta) -> _Known:
     matured = reduce(np.maximum, came, at + np.timedelta64(delay))
     order = np.lexsort((at, matured))
     order = order[(np.isfinite(losses) & ~_asked(answers))[order]]
-    return _Known(losses[order], matured[order], order)
+    return _Known(losses[order], matured[order], order, at[order])
 
 
 def _asked(answers: "pa.Table") -> Any:
