@@ -13,7 +13,7 @@ from evergreen.spec.base import format_duration
 class Pace:
     """How long things take in accelerated time; `rows` a second are expected."""
 
-    window: timedelta = timedelta(seconds=100)
+    window: timedelta = timedelta(seconds=60)
     holdout: timedelta = timedelta(seconds=20)
     label_delay: timedelta = timedelta(seconds=2)
     rows_per_second: float = 100.0
