@@ -19,7 +19,7 @@ def read(name):
 @pytest.mark.parametrize("name", ["churn", "flights", "houses"])
 def test_a_spec_of_weeks_becomes_one_of_minutes(name, tmp_path):
     before, path = load_spec(CONFIGS / f"{name}.yaml"), tmp_path / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(accelerate(read(name), "/tmp/base.parquet", Pace())))
+    path.write_text(yaml.safe_dump(accelerate(read(name), "base.parquet", Pace())))
     after = load_spec(path)
     assert after.data.source.kind == "traffic"
     assert after.data.window == Pace().window
@@ -33,4 +33,4 @@ def test_a_spec_of_weeks_becomes_one_of_minutes(name, tmp_path):
 
 def test_a_table_without_times_cannot_pass_faster():
     with pytest.raises(UserError, match=r"one_customer|penguins|has no data\.time_column"):
-        accelerate({**read("churn"), "data": {"source": {}, "target": "churn"}}, "/tmp/base.parquet", Pace())
+        accelerate({**read("churn"), "data": {"source": {}, "target": "churn"}}, "base.parquet", Pace())

@@ -6,26 +6,18 @@ from typing import Any
 
 from evergreen.report import numbers, tables
 from evergreen.report.run import RunReport, headline
+from evergreen.report.template import Filters, open_template
 
 
 def render(report: RunReport) -> str:
     """The page. Every text is escaped; pictures are read from `report.evaluation.plots` and put inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("evergreen.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: Filters = {
         "show": numbers.show,
         "show_difference": numbers.show_difference,
         "show_share": numbers.show_share,
         "show_time": numbers.show_time,
     }
-    return environment.get_template("page.html.j2").render(_content(report))
+    return open_template("page.html.j2", filters).render(_content(report))
 
 
 def write(report: RunReport, path: Path) -> Path:

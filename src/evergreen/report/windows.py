@@ -7,6 +7,7 @@ from typing import Any
 
 from evergreen.report import numbers
 from evergreen.report.marks import History, Mark, find_marks
+from evergreen.report.template import Filters, open_template
 from evergreen.report.window_picture import Picture, draw
 from evergreen.store.window import Signal, SignalKind, Verdict, Window
 
@@ -40,23 +41,10 @@ def render_windows(windows: Sequence[Window], history: History, path: Path, word
 
 def page(windows: Sequence[Window], history: History, words: str = "") -> str:
     """The page. Every text is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     if not windows:
         raise ValueError("there is no window to show")
-    environment = Environment(
-        loader=PackageLoader("evergreen.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "show": _show,
-        "show_share": numbers.show_share,
-        "show_time": numbers.show_time,
-    }
-    return environment.get_template("windows.html.j2").render(_content(windows, history, words))
+    filters: Filters = {"show": _show, "show_share": numbers.show_share, "show_time": numbers.show_time}
+    return open_template("windows.html.j2", filters).render(_content(windows, history, words))
 
 
 def moved_columns(window: Window) -> tuple[Moved, ...]:

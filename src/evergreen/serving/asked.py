@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from evergreen.errors import EvergreenError
+from evergreen.serving.again import repeat
 from evergreen.serving.handles import Problem
 from evergreen.store.asked import Asked, Minute
 
@@ -100,13 +101,7 @@ class AskedWriter:
 
     def run(self, stop: threading.Event, seconds: float = EVERY_SECONDS) -> None:
         """Write again and again until `stop` is set, and once more. Nothing that goes wrong ends it."""
-        stopped = False
-        while not stopped:
-            stopped = stop.wait(seconds)
-            try:
-                self.write()
-            except Exception:
-                log.exception("asked       this should not have happened")
+        repeat(self.write, stop, seconds, log)
 
     def write(self) -> bool:
         """Write what changed; False where the store does not answer, and it waits."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from evergreen.errors import EvergreenError
 from evergreen.evaluation.totals import Totals
 from evergreen.gate.canary import Side
+from evergreen.serving.again import repeat
 from evergreen.serving.trial import Trials
 from evergreen.store.canary import Canary
 
@@ -41,13 +42,7 @@ class Observer:
 
     def run(self, stop: threading.Event, seconds: float = EVERY_SECONDS) -> None:
         """Look again and again until `stop` is set, and once more. Nothing that goes wrong ends it."""
-        stopped = False
-        while not stopped:
-            stopped = stop.wait(seconds)
-            try:
-                self.look()
-            except Exception:
-                log.exception("canary      this should not have happened")
+        repeat(self.look, stop, seconds, log)
 
     def look(self) -> bool:
         """Write what changed, and ask who is watched; False where the store does not answer."""

@@ -1,23 +1,23 @@
 """Canaries: what came true of the answers of both sides, as losses that the verdict reads."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evergreen.evaluation.baseline import row_losses
 from evergreen.evaluation.totals import Losses, Totals
 from evergreen.gate.canary import Side
+from evergreen.monitoring.answered import read_answers
 from evergreen.spec.canary import CanaryMetric
 from evergreen.store.canary import Canaries, Canary
 from evergreen.store.prediction import Role
 from evergreen.store.traffic import Traffic
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 PROCESS = "labels"
 # All labelled answers of the trial are read each time.
 _AT_MOST_EVERY = timedelta(minutes=1)
-_CHANCE = "probability_"
 
 
 def observe_quality(canary: Canary, canaries: Canaries, now: datetime) -> None:
@@ -87,33 +87,6 @@ def _losses(answers: "pa.Table", metric: CanaryMetric) -> dict[str, float]:
 
     if not answers.num_rows:
         return {}
-    losses = _rows(answers, metric)
+    losses = row_losses(read_answers(answers, metric == "mae"), metric)
     names = answers["id"].to_pylist()
     return {name: float(loss) for name, loss in zip(names, losses, strict=True) if np.isfinite(loss)}
-
-
-def _rows(answers: "pa.Table", metric: CanaryMetric) -> "np.ndarray":
-    from evergreen.evaluation.losses import absolute_rows, brier_rows, log_loss_rows
-    from evergreen.evaluation.outputs import label_outputs, number_outputs
-
-    labels, predictions = answers["label"].to_pylist(), answers["prediction"].to_pylist()
-    if metric == "mae":
-        return absolute_rows(number_outputs(labels, predictions))
-    classes, chances = _chances(answers)
-    outputs = label_outputs(labels, predictions, chances, classes)
-    if metric == "accuracy":
-        return (outputs.y != outputs.predicted).astype(float)
-    return brier_rows(outputs) if metric == "brier" else log_loss_rows(outputs)
-
-
-def _chances(answers: "pa.Table") -> tuple[list[str], Any]:
-    """Classes of a version with their probabilities; None where it gave none."""
-    import numpy as np
-
-    columns = [name for name in answers.column_names if name.startswith(_CHANCE)]
-    # Classes of other versions are null here.
-    columns = [name for name in columns if answers[name].null_count < answers.num_rows]
-    if not columns:
-        return [], None
-    matrix = np.column_stack([answers[name].to_numpy().astype(float) for name in columns])
-    return [name.removeprefix(_CHANCE) for name in columns], matrix
