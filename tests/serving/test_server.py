@@ -6,8 +6,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from evergreen.serving import server
-from evergreen.serving.server import Door
+from evergreen.serving import door
+from evergreen.serving.door import Door
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n"
 
@@ -53,18 +53,18 @@ def talk(*pieces, others=0, pause=0.0):
         config.load()
         state = ServerState()
         state.connections |= set(range(others))
-        wire, door = Wire(), Door(config, state, {})
-        door.connection_made(wire)
+        wire, came = Wire(), Door(config, state, {})
+        came.connection_made(wire)
         for piece in pieces:
             if not wire.closed:
-                door.data_received(piece)
+                came.data_received(piece)
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
         for _ in range(5):
             await asyncio.sleep(pause / 5)
-        waits = door._patience is not None
+        waits = came._patience is not None
         closed = wire.closed
-        door.connection_lost(None)
+        came.connection_lost(None)
         wire.closed = closed
         return wire, waits
 
@@ -80,7 +80,7 @@ def test_a_request_in_any_pieces_is_let_in():
 
 
 def test_a_long_body_is_no_long_head(monkeypatch):
-    monkeypatch.setattr(server, "MOST_HEAD_BYTES", 100)
+    monkeypatch.setattr(door, "MOST_HEAD_BYTES", 100)
     long = HEAD.replace(b": 3", b": 900") + b"\r\n"
     wire, _ = talk(long + b"a" * 400, b"a" * 500, HEAD + b"\r\nabc")
     assert wire.written.count(b"HTTP/1.1 200") == 2
@@ -107,12 +107,12 @@ def test_headers_after_a_body_have_a_bound_too():
     "said", [(), (HEAD,), (HEAD + b"\r\nabc", HEAD[:20])], ids=["nothing", "half", "half a second"]
 )
 def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch, said):
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.02)
+    monkeypatch.setattr(door, "HEAD_SECONDS", 0.02)
     wire, _ = talk(*said, pause=0.5)
     assert wire.aborted
 
 
 def test_there_is_room_for_so_many_and_no_more(monkeypatch):
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 10)
+    monkeypatch.setattr(door, "MOST_CONNECTIONS", 10)
     assert not talk(others=9)[0].closed
     assert talk(others=10)[0].aborted

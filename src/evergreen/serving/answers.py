@@ -1,7 +1,7 @@
 """What a request is told, and what is captured of it: the same predictions in every form."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import repeat
@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from evergreen.serving.by_column import ByColumn
-from evergreen.serving.handles import Answers, Column, Prediction, Row, ServedModel
+from evergreen.serving.handles import Answers, Prediction, ServedModel
 from evergreen.serving.reader import Rows
-from evergreen.serving.rows import row_to_json
 from evergreen.store.block import Block
 from evergreen.store.fields import plain_field
+from evergreen.store.inputs import Inputs
 
 Answered = Sequence[Prediction] | Block
 """Few rows, or many, with what was said of them: as they are captured."""
@@ -22,7 +22,7 @@ Answered = Sequence[Prediction] | Block
 ARROW, PARQUET = b"application/vnd.apache.arrow.stream", b"application/vnd.apache.parquet"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Said:
     """What a request is told: who was asked, under which id, for which rows, and the answers to them.
 
@@ -34,6 +34,7 @@ class Said:
     asked: Rows
     answers: Answers
     explored: Sequence[bool] | None = None
+    _chances: Sequence[dict[str, float] | None] | None = field(default=None, init=False)
 
     @property
     def head(self) -> dict[str, Any]:
@@ -45,34 +46,29 @@ class Said:
         """Of every prediction: that of its request, with its place among the rows."""
         return [f"{self.request}.{place}" for place in range(len(self.asked.rows))]
 
+    @property
+    def chances(self) -> Sequence[dict[str, float] | None]:
+        """Probabilities by class, a row each, None where the model has none; as told and as captured."""
+        if self._chances is None:
+            self._chances = _by_class(self.answers)
+        return self._chances
+
 
 def captured_of(said: Said, at: datetime, latency_ms: float) -> Answered:
     """What is captured of the answers, given when (aware, UTC) and how long after the request."""
     # isinstance asks an abstract class, which takes longer.
     if type(said.asked.rows) is ByColumn:
         return _block_of(said, said.asked.rows, at, latency_ms)
-    model, labels, chances = said.model, _plain(said.answers.predictions), _chances(said.answers)
-    answered = [
-        Prediction(
-            id=name,
-            request=said.request,
-            model=model.model,
-            version=model.version,
-            role=model.role,
-            at=at,
-            inputs=inputs,
-            prediction=label,
-            probabilities=chance,
-            row_id=row_id,
-            latency_ms=latency_ms,
-        )
-        for name, inputs, row_id, label, chance in zip(
-            said.ids, inputs_of(model.columns, said.asked.rows), said.asked.ids, labels, chances, strict=True
+    model, request, asked, form = said.model, said.request, said.asked, said.model.form
+    name, version, role = model.model, model.version, model.role
+    labels, marks = _plain(said.answers.predictions), said.explored or repeat(False)
+    # By position: names of the fields take longer than all the rest.
+    return [
+        Prediction(each, request, name, version, role, at, Inputs(form, row), label, chance, row_id, latency_ms, mark)
+        for each, row, row_id, label, chance, mark in zip(
+            said.ids, asked.rows, asked.ids, labels, said.chances, marks, strict=False
         )
     ]
-    if said.explored is None:
-        return answered
-    return [replace(one, explored=True) if marked else one for one, marked in zip(answered, said.explored, strict=True)]
 
 
 def _block_of(said: Said, rows: ByColumn, at: datetime, latency_ms: float) -> Block:
@@ -94,30 +90,11 @@ def _block_of(said: Said, rows: ByColumn, at: datetime, latency_ms: float) -> Bl
     )
 
 
-def inputs_of(columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """What `row_to_json` says of every row, column by column: a third of the time, where rows are many.
-
-    >>> inputs_of((Column("n", "integer"), Column("x", "number")), [(3.0, float("nan"))])
-    [{'n': 3, 'x': None}]
-    """
-    names = [column.name for column in columns]
-    values = [_as_json(column, given) for column, given in zip(columns, zip(*rows, strict=True), strict=True)]
-    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-
-
-def _as_json(column: Column, values: Sequence[Any]) -> Sequence[Any]:
-    if column.type in ("category", "text"):
-        return values
-    if column.type == "number":
-        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
-    return [row_to_json((column,), (value,))[column.name] for value in values]
-
-
 def to_json(said: Said) -> bytes:
     """The answer as JSON: flat for one bare object, else with a list `predictions` in the order of the rows."""
     if not said.asked.single:
         return msgspec.json.encode(said.head | {"predictions": _listed(said)})
-    (label,), (chance,), row_id = said.answers.predictions, _chances(said.answers), said.asked.ids[0]
+    (label,), (chance,), row_id = said.answers.predictions, said.chances, said.asked.ids[0]
     one: dict[str, Any] = {"prediction_id": f"{said.request}.0", "prediction": label, "probabilities": chance}
     if said.explored is not None and said.explored[0]:
         one["explored"] = True
@@ -205,7 +182,7 @@ def _plain(values: Any) -> Sequence[Any]:
     return values.tolist() if hasattr(values, "tolist") else list(values)
 
 
-def _chances(answers: Answers) -> Sequence[dict[str, float] | None]:
+def _by_class(answers: Answers) -> Sequence[dict[str, float] | None]:
     if answers.probabilities is None:
         return [None] * len(answers.predictions)
     classes = answers.classes

@@ -13,6 +13,7 @@ from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Tally
 from evergreen.serving.refused import Refused
 from evergreen.serving.security import Guard
+from evergreen.serving.shortcut import Shortcut
 from evergreen.serving.wire import Ask, Reply, Scope, Send, fail, refuse, send_reply
 
 log = logging.getLogger("evergreen.serving")
@@ -33,7 +34,10 @@ class Route:
 
 
 class Application:
-    """Predictions and feedback at once, all else by way of `others`."""
+    """Predictions and feedback at once, all else by way of `others`.
+
+    A server that has a whole request may ask `shortcut` first.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Application:
         self._routes = routes
         self._whole = {f"/{name}": (route, "") for name, route in routes.items()}
         self.others: App | None = None
+        self.shortcut: Shortcut | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or take part in the start and end of the server."""
@@ -87,9 +92,7 @@ class Application:
             reply = fail(request_id)
         await send_reply(send, reply, request_id)
         about = reply.model or self._named(model)
-        self._tally.request(route.name, about, reply.status, perf_counter() - began)
-        if self._tally.asking is not None:
-            self._tally.asking.count(route.name, about, reply.status, problems)
+        self._tally.request(route.name, about, reply.status, perf_counter() - began, problems)
 
     def _named(self, name: str) -> str:
         """The model that an address names, or the only one; empty for names that anybody may invent."""

@@ -91,7 +91,10 @@ class Lane:
             called.add_done_callback(partial(self._come_back, loop, jobs))
             return
         self._settle(jobs, _call(jobs))
-        loop.call_soon(self._work, loop)
+        if self._waiting:
+            loop.call_soon(self._work, loop)
+        else:
+            self._working = False
 
     def _expect(self, jobs: list[_Job]) -> float:
         pace = self._paces.get(jobs[0].model.digest)

@@ -87,6 +87,10 @@ class Capture:
         """Hand over answered rows. Never waits, never raises: where the queue is full they are lost, and counted."""
         self._put(self._rules.choose(predictions))
 
+    def has_room(self, rows: int) -> bool:
+        """True where so many more are taken at once."""
+        return self._fits(rows)
+
     async def offer(self, predictions: Answered) -> None:
         """The same, but where the store is only slower than what comes, wait for room first. Never raises."""
         rows = self._rules.choose(predictions)

@@ -41,6 +41,14 @@ def decode_records(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> A
     return _listed(reader, value, "rows") if isinstance(value.get("rows"), list) else reader.read_records([value], True)
 
 
+def decode_single(reader: Reader, body: bytes) -> Rows | None:
+    """One bare object, by the compiled check alone; None for anything else, right or wrong."""
+    try:
+        return reader.finish_one(reader.decoders[""].decode(body))
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        return None
+
+
 def decode_invocation(reader: Reader, body: bytes, most_rows: int = MOST_ROWS) -> Answer:
     """The JSON that MLflow's scoring server takes: `dataframe_split`, `dataframe_records` or `instances`."""
     for key in (_RECORDS, _INSTANCES):
@@ -69,7 +77,7 @@ def _fast(reader: Reader, body: bytes, key: str) -> Rows | None:
         if key == "rows" and b'"columns"' in body[:64] and (rows := _fast_columns(reader, body)):
             return rows
         if key == "rows" and "" in reader.decoders:
-            return reader.finish_all([reader.decoders[""].decode(body)], single=True)
+            return reader.finish_one(reader.decoders[""].decode(body))
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return None
     return None

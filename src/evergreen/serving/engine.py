@@ -1,7 +1,7 @@
 """Whatever answers rows: the compiled engine, or the pipeline itself where nothing faster says the same."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import IntegrityError
@@ -11,6 +11,7 @@ from evergreen.serving.handles import Answers, Column, Engine, Row
 from evergreen.serving.models import MOVED, Predict, candidates
 from evergreen.serving.parity import apart, disturbed, recorded
 from evergreen.serving.rows import frame_to_rows, rows_to_frame
+from evergreen.serving.single import Single, single
 from evergreen.serving.uncompiled import NotCompilable
 
 if TYPE_CHECKING:
@@ -22,15 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompiledEngine:
-    """Rows to a matrix, and that to answers, without a frame in between. It holds no state: threads may share it."""
+    """Rows to a matrix, and that to answers, without a frame in between. It holds no state: threads may share it.
+
+    `single` answers for one row where it needs no matrix.
+    """
 
     encoder: Encoder
     predict: Predict
     why: str = ""
     name: str = "compiled"
+    single: Single | None = None
 
     def answer(self, rows: Sequence[Row]) -> Answers:
         """The answers for valid rows."""
+        if self.single is not None and len(rows) == 1:
+            return self.single(rows[0])
         return self.predict(self.encoder(rows))
 
 
@@ -69,12 +76,20 @@ def build_engine(pipeline: "Pipeline", requests: "pd.DataFrame", expected: "Reco
     except MOVED as error:
         return PipelineEngine(pipeline, columns, _told(error))
     found = ""
-    for why, predict in candidates(pipeline[-1], encoder):
-        engine = CompiledEngine(encoder, predict, why)
+    for engine in _engines(pipeline[-1], encoder):
         found = _differs(engine, itself, rows, disturbed(columns, rows))
         if not found:
             return engine
     return PipelineEngine(pipeline, columns, found)
+
+
+def _engines(estimator: Any, encoder: Encoder) -> Iterator[CompiledEngine]:
+    """Engines that may answer, the fastest first."""
+    for why, predict in candidates(estimator, encoder):
+        engine = CompiledEngine(encoder, predict, why)
+        if not why and (alone := single(estimator, encoder)) is not None:
+            yield replace(engine, single=alone)
+        yield engine
 
 
 def _differs(engine: Engine, pipeline: Engine, rows: Sequence[Row], others: Sequence[Row]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from evergreen.serving.reader import Reader
+    from evergreen.store.inputs import InputForm
 
 # One row, a value a column in the order of the schema: float for integer, number and boolean (NaN is null), str or None
 # for category and text, whole microseconds since 1970 in UTC or None for datetime.
@@ -113,6 +114,13 @@ class ServedModel:
         from evergreen.serving.reader import build_reader
 
         return build_reader(self.columns, self.id_column)
+
+    @cached_property
+    def form(self) -> "InputForm":
+        """How its rows are captured; one object for all of them, so that they are written together."""
+        from evergreen.serving.rows import input_form
+
+        return input_form(self.columns)
 
     @property
     def title(self) -> str:

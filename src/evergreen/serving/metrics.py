@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from evergreen.serving.asked import Asking
+from evergreen.serving.handles import Problem
 from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.trial import Trials
 
@@ -61,13 +62,15 @@ class Tally:
         self.latency: dict[str, Histogram] = {}
         self.call_rows, self.call_seconds = Histogram(_ROWS), Histogram(_SECONDS)
 
-    def request(self, route: str, model: str, status: int, seconds: float) -> None:
-        """A request that was answered or refused."""
+    def request(self, route: str, model: str, status: int, seconds: float, problems: Sequence[Problem] = ()) -> None:
+        """A request that was answered or refused, for breaking these rules."""
         self.requests[route, model, status] += 1
         seen = self.latency.get(route)
         if seen is None:
             seen = self.latency[route] = Histogram(_SECONDS)
         seen.add(seconds)
+        if self.asking is not None:
+            self.asking.count(route, model, status, problems)
 
     def call(self, rows: int, _requests: int, seconds: float) -> None:
         """A call of a model."""

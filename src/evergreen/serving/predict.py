@@ -1,6 +1,6 @@
 """From the bytes of a request to those of its answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from evergreen.errors import UnavailableError
@@ -11,7 +11,7 @@ from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.metrics import Tally
-from evergreen.serving.predict_request import Decode, Encode, PredictRequest
+from evergreen.serving.predict_request import Decode, Encode, PredictRequest, PredictResponse
 from evergreen.serving.refused import Refused, not_kept
 from evergreen.serving.tables import decode_arrow, decode_parquet
 from evergreen.serving.wire import JSON, Ask, Reply, content_type
@@ -22,6 +22,12 @@ _ENCODERS: dict[bytes, Encode] = {ARROW: forms.to_arrow, PARQUET: forms.to_parqu
 
 class Sink(Protocol):
     """Where predictions are captured; evergreen.serving.capture.Capture is."""
+
+    def has_room(self, rows: int) -> bool:
+        """True where so many are taken at once."""
+
+    def put(self, predictions: Answered) -> None:
+        """Take them, where there is room, and wait for nothing."""
 
     def is_durable(self, model: str) -> bool:
         """True where answers of the model wait until they are kept."""
@@ -62,13 +68,12 @@ class Predictor:
         request = PredictRequest(champion, champion.reader, ask, decode, encode)
         rival = None
         if challenger is not None:
-            rival = replace(request, model=challenger, reader=challenger.reader)
+            rival = request._replace(model=challenger, reader=challenger.reader)
         made = await self.contest.make(request, rival)
         model = made.model
         await self._keep(model.model, made.captured)
         self.tally.rows[model.model, model.version] += len(made.captured)
-        version = (b"x-evergreen-model-version", b"%d" % model.version)
-        return Reply(made.body, content_type=kind, headers=(version,), model=model.model)
+        return predicted(made, kind)
 
     async def _keep(self, model: str, predictions: Answered) -> None:
         sink = self.sink
@@ -98,6 +103,12 @@ class Predictor:
                 raise _not_ready("no version of this model is loaded")
             raise Refused(404, "unknown_model", "no model of this name is served here; GET /version names them")
         return place.champion, place.challenger
+
+
+def predicted(made: PredictResponse, kind: bytes = JSON) -> Reply:
+    """The answer with predictions of a version."""
+    version = (b"x-evergreen-model-version", b"%d" % made.model.version)
+    return Reply(made.body, content_type=kind, headers=(version,), model=made.model.model)
 
 
 def _not_ready(why: str) -> Refused:

@@ -1,7 +1,6 @@
 """A request to a model: how its rows are read, and in which form they are answered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 from typing import NamedTuple
@@ -37,8 +36,7 @@ class PredictResponse(NamedTuple):
     latency_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class PredictRequest:
+class PredictRequest(NamedTuple):
     """A request, who answers it, and in which forms."""
 
     model: ServedModel

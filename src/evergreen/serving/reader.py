@@ -59,8 +59,16 @@ class Reader:
         """The same without the compiled check, for values that only the exact one judges."""
         return replace(self, struct=None, decoders={})
 
-    def finish_all(self, structs: Sequence[msgspec.Struct], single: bool = False) -> "Rows | None":
-        """Rows of what msgspec accepted; None where a value needs the exact check."""
+    def finish_one(self, struct: msgspec.Struct) -> "Rows | None":
+        """The row of one bare object that msgspec accepted; None where a value needs the exact check."""
+        try:
+            row, name = self.finish(struct)
+        except NotSo:
+            return None
+        return Rows([row], [name], True)
+
+    def finish_all(self, structs: Sequence[msgspec.Struct]) -> "Rows | None":
+        """The same of an array of them."""
         finish = self.finish
         try:
             if len(structs) > MANY:
@@ -68,7 +76,7 @@ class Reader:
             rows, ids = zip(*[finish(struct) for struct in structs], strict=True) if structs else ((), ())
         except NotSo:
             return None
-        return Rows(list(rows), list(ids), single)
+        return Rows(list(rows), list(ids))
 
     def finish_lists(self, struct: msgspec.Struct) -> "Rows | None":
         """The same for what msgspec accepted as one array a column; None where their lengths differ, or are 0, too."""

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.serving.handles import Column, Row
+from evergreen.store.inputs import InputForm, Inputs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NUMERIC = ("integer", "number", "boolean")
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times in tables are naive UTC
 
 
 def rows_to_frame(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
@@ -35,11 +34,13 @@ def row_to_json(columns: Sequence[Column], row: Row) -> dict[str, Any]:
     >>> row_to_json((Column("n", "integer"), Column("at", "datetime")), (3.0, 0))
     {'n': 3, 'at': '1970-01-01T00:00:00Z'}
     """
-    # Nearly all are texts, or numbers that are not NaN, which alone is not equal to itself.
-    return {
-        c.name: v if v.__class__ is str or (c.type == "number" and v == v) else _plain(c, v)  # noqa: PLR0124
-        for c, v in zip(columns, row, strict=True)
-    }
+    return Inputs(input_form(columns), row).named
+
+
+def input_form(columns: Sequence[Column]) -> InputForm:
+    """How rows of these columns are captured."""
+    names = tuple(column.name for column in columns)
+    return InputForm(names, tuple("text" if column.type == "category" else column.type for column in columns))
 
 
 def _series(column: Column, values: Sequence[Any]) -> "pd.Series[Any]":
@@ -70,13 +71,3 @@ def _nan_for_nat(moments: Any) -> list[Any]:
     return [
         math.nan if there else n for n, there in zip(moments.view(np.int64).tolist(), np.isnat(moments), strict=True)
     ]
-
-
-def _plain(column: Column, value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if column.type == "datetime":
-        return f"{(_EPOCH + timedelta(microseconds=value)).isoformat()}Z"
-    if column.type == "integer":
-        return int(value)
-    return bool(value) if column.type == "boolean" else value

@@ -57,6 +57,11 @@ class Guard:
         return not self._keys.wanted
 
     @property
+    def counts(self) -> bool:
+        """True where everybody may ask so often only, so that a request is to be let in once."""
+        return self._rates is not None
+
+    @property
     def trouble(self) -> str:
         """What is wrong with the keys; empty where nothing is."""
         return self._keys.trouble

@@ -22,6 +22,7 @@ from evergreen.serving.predict import Predictor
 from evergreen.serving.scheduler import Scheduler
 from evergreen.serving.security import Guard
 from evergreen.serving.shadow import Shadow
+from evergreen.serving.shortcut import Shortcut
 from evergreen.serving.state import Follows, State
 from evergreen.serving.trial import Trials
 
@@ -57,6 +58,7 @@ def build_app(dependencies: Dependencies, version: str = "") -> Application:
     capture, trials = dependencies.capture, dependencies.trials
     predictor = Predictor(loaded, contest, tally, capture)
     app = Application(loaded, guard, reader, tally, dependencies.ids, _routes(dependencies, predictor))
+    app.shortcut = Shortcut(predictor, guard, dependencies.ids)
     state = State(
         loaded, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
     )

@@ -61,14 +61,23 @@ def fail(request_id: str) -> Reply:
     return Reply(msgspec.json.encode(error), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
-    """Status, headers and body."""
-    headers = [
+def reply_headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer.
+
+    >>> reply_headers(Reply(b"{}"), "6a-1")[:3]
+    [(b'content-type', b'application/json'), (b'content-length', b'2'), (b'x-request-id', b'6a-1')]
+    """
+    return [
         (b"content-type", reply.content_type),
         (b"content-length", b"%d" % len(reply.body)),
         (b"x-request-id", request_id.encode()),
         *_ALWAYS,
         *reply.headers,
     ]
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
+    """Status, headers and body."""
+    headers = reply_headers(reply, request_id)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -69,15 +69,32 @@ class Field:
         >>> Field("integer", np.array([3.0, np.nan])).tolist(), texts(["a", None, "a"]).tolist()
         ([3, None], ['a', None, 'a'])
         """
-        if self.kind == "text":
-            return list(map(self.names.__getitem__, self.values.tolist()))
-        if self.kind == "datetime":
-            return [None if value == NO_MOMENT else _moment(value) for value in self.values.tolist()]
         values: list[Any] = self.values.tolist()
-        if self.kind == "number":
-            return [None if value != value else value for value in values] if np.isnan(self.values).any() else values  # noqa: PLR0124
-        plain = int if self.kind == "integer" else bool
-        return [None if value != value else plain(value) for value in values]  # noqa: PLR0124 - NaN
+        if self.kind == "text":
+            return list(map(self.names.__getitem__, values))
+        if self.kind == "datetime":
+            values = [None if value == NO_MOMENT else value for value in values]
+        return list(as_json(self.kind, values))
+
+
+def as_json(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
+    """Canonical values of a field, in which NaN or None is null, as JSON has them.
+
+    >>> as_json("integer", [3.0, float("nan")]), as_json("datetime", [0, None])
+    ([3, None], ['1970-01-01T00:00:00Z', None])
+    """
+    if kind == "text":
+        return values
+    if kind == "datetime":
+        return [None if value is None or value != value else _moment(value) for value in values]  # noqa: PLR0124 - NaN
+    if kind == "number":
+        # One of them makes the sum a NaN, which alone is not equal to itself.
+        total = sum(values)
+        if total == total:  # noqa: PLR0124
+            return values
+        return [None if value != value else value for value in values]  # noqa: PLR0124
+    plain = int if kind == "integer" else bool
+    return [None if value != value else plain(value) for value in values]  # noqa: PLR0124
 
 
 def texts(values: Iterable[str | None]) -> Field:

@@ -3,12 +3,14 @@
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from evergreen.store.block import Block, pack_block, unpack_block
+from evergreen.store.inputs import by_name
 from evergreen.store.prediction import Prediction, Role
 from evergreen.store.tables import to_micros
 
@@ -27,6 +29,12 @@ _SMALL = 2_000
 _BRACE = b"{"
 # A map of MessagePack begins with a byte from here on; JSON and zlib do not.
 _BLOCK = 0x80
+# Most of what is done for a row happens in calls like these, without a loop of ours: the thread that writes shares the
+# interpreter with the loop that answers, and each time the one takes it from the other costs as much as an answer.
+_AT, _WHOSE = attrgetter("at"), attrgetter("model", "version", "role")
+_NAMES = attrgetter("id", "request", "row_id")
+_ROW = attrgetter("id", "request", "prediction", "inputs", "row_id", "latency_ms", "explored", "probabilities")
+_NONE = repeat(None)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -50,7 +58,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Packed:
-    """A group as it is written: a row of `traffic`, and those of `predictions` without the number of the first."""
+    """A group as it is written: a row of `traffic`, and those of `predictions`, each with its position, id, moment, the
+    caller's name of it and its request.
+    """
 
     key: str
     model: str
@@ -75,11 +85,10 @@ def packed(rows: Sequence[Prediction | Block]) -> Iterator[Packed]:
 
 def _packed_group(group: Group) -> Packed:
     first, last, rows = min(group.at), max(group.at), len(group.at)
+    ids, requests, names = zip(*map(_NAMES, group.predictions), strict=True)
     # The request is looked at only where several predictions share a row.
-    places = [
-        (position, p.id, group.model, at, p.row_id, None if p.row_id is None else p.request)
-        for position, (p, at) in enumerate(zip(group.predictions, group.at, strict=True))
-    ]
+    known = _NONE if names.count(None) == rows else requests
+    places = list(zip(range(rows), ids, group.at, names, known, strict=False))
     return Packed(group.key, group.model, group.version, group.role, first, last, rows, pack(group), places)
 
 
@@ -88,11 +97,11 @@ def _packed_block(block: Block) -> Packed:
     key = f"{block.request}.{block.places[0]} {block.role} {block.version}"
     if block.whole:
         # One row stands for all: a row each would take longer than everything else that is done for them.
-        places: list[tuple[Any, ...]] = [(block.places[0], f"{block.request}.{ALL}", model, at, None, None)]
+        places: list[tuple[Any, ...]] = [(block.places[0], f"{block.request}.{ALL}", at, None, None)]
     else:
         named = block.row_ids or [None] * len(block)
         places = [
-            (position, name, model, at, row_id, None if row_id is None else block.request)
+            (position, name, at, row_id, None if row_id is None else block.request)
             for position, (name, row_id) in enumerate(zip(block.ids, named, strict=True))
         ]
     return Packed(key, model, block.version, block.role, at, at, len(block), pack_block(block, at), places)
@@ -100,34 +109,42 @@ def _packed_block(block: Block) -> Packed:
 
 def split(predictions: Sequence[Prediction]) -> Iterator[Group]:
     """The groups of predictions that came in any order; in each they stay in theirs."""
-    timed = [((p.model, p.version, p.role, at // SPAN), at, p) for p in predictions for at in (to_micros(p.at),)]
-    if any(each[0] != timed[0][0] for each in timed):
-        timed.sort(key=lambda each: each[0])
-    for (model, version, role, _), found in groupby(timed, key=lambda each: each[0]):
+    if not predictions:
+        return
+    moments = list(map(to_micros, map(_AT, predictions)))
+    timed = list(zip(map(_WHOSE, predictions), moments, predictions, strict=True))
+    hours = min(moments) // SPAN, max(moments) // SPAN
+    if hours[0] < hours[1] or len({whose for whose, _, _ in timed}) > 1:
+        timed.sort(key=_together)
+    for (whose, _), found in groupby(timed, key=_together):
         same = list(found)
         for start in range(0, len(same), MOST_ROWS):
-            part = same[start : start + MOST_ROWS]
-            yield Group(model, version, role, tuple(at for _, at, _ in part), [p for _, _, p in part])
+            _, at, part = zip(*same[start : start + MOST_ROWS], strict=True)
+            yield Group(*whose, at, part)
+
+
+def _together(timed: tuple[tuple[str, int, Role], int, Prediction]) -> tuple[tuple[str, int, Role], int]:
+    return timed[0], timed[1] // SPAN
 
 
 def pack(group: Group) -> bytes:
     """The rows of a group, but for what is the same in all of them."""
     rows = group.predictions
+    ids, requests, answers, inputs, row_ids, latencies, explored, chances = zip(*map(_ROW, rows), strict=True)
     columns: dict[str, Any] = {
-        "id": [p.id for p in rows],
-        "request": [p.request for p in rows],
+        "id": ids,
+        "request": requests,
         "at": group.at,
-        "prediction": [p.prediction for p in rows],
-        "inputs": _by_name([p.inputs for p in rows]),
+        "prediction": answers,
+        "inputs": by_name(inputs),
     }
-    for name in ("row_id", "latency_ms"):
-        values = [getattr(p, name) for p in rows]
-        if any(value is not None for value in values):
+    for name, values in (("row_id", row_ids), ("latency_ms", latencies)):
+        if values.count(None) < len(rows):
             columns[name] = values
-    if any(p.explored for p in rows):
-        columns["explored"] = [p.explored for p in rows]
-    if any(p.probabilities is not None for p in rows):
-        columns["probabilities"] = _by_name([p.probabilities or {} for p in rows])
+    if True in explored:
+        columns["explored"] = explored
+    if (missing := chances.count(None)) < len(rows):
+        columns["probabilities"] = by_name([each or {} for each in chances] if missing else chances)
     content = _encode(columns)
     return content if len(content) < _SMALL else zlib.compress(content, 1)
 
@@ -144,18 +161,6 @@ def unpack(content: bytes, fields: Sequence[str] | None = None) -> dict[str, Any
     inputs = _decode_names(raw.pop("inputs"))
     columns = {name: _decode(values) for name, values in raw.items()}
     return {**columns, "inputs": {name: _decode(inputs[name]) for name in fields if name in inputs}}
-
-
-def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Values by name; a row that lacks a name has null there."""
-    names = list(rows[0])
-    if all(len(row) == len(names) for row in rows):
-        try:
-            return {name: [row[name] for row in rows] for name in names}
-        except KeyError:
-            pass
-    every = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in every}
 
 
 def choose(columns: Mapping[str, Any], wanted: Callable[[int], bool]) -> dict[str, Any]:

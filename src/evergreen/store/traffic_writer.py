@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+import msgspec
 import sqlalchemy as sa
 
 from evergreen.errors import RowError
@@ -34,11 +35,11 @@ class TrafficWriter:
         is locked, or takes no writes.
         """
         groups, written_at = _pack(rows), to_micros(now)
-        mark = "?" if self._engine.dialect.name == "sqlite" else "%s"
+        statements = _STATEMENTS[self._engine.dialect.name]
         try:
             with answering(self.url), self._transaction() as cursor:
                 for group in groups:
-                    _insert(cursor, mark, group, written_at)
+                    _insert(cursor, statements, group, written_at)
         except BaseException:
             self.close()
             raise
@@ -93,17 +94,38 @@ def _pack(rows: Sequence[Prediction | Block]) -> list[Packed]:
         raise RowError(f"a prediction cannot be packed ({type(error).__name__}: {error})") from error
 
 
-def _insert(cursor: Any, mark: str, group: Packed, now: int) -> None:
+def _insert(cursor: Any, statements: "_Statements", group: Packed, now: int) -> None:
     whole = (group.model, group.version, group.role.value, group.first_at, group.last_at, now, group.rows)
-    inserted = cursor.execute(_GROUP[mark], (group.key, *whole, group.content)).fetchone()
+    inserted = cursor.execute(statements.group, (group.key, *whole, group.content)).fetchone()
     if inserted is not None:
-        cursor.executemany(_PLACE[mark], [(inserted[0], *place) for place in group.places])
+        cursor.execute(statements.places, (inserted[0], group.model, msgspec.json.encode(group.places).decode()))
 
 
-def _insert_into(table: sa.Table, mark: str, names: Sequence[str], rest: str = "") -> str:
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))}){rest}"
+class _Statements(NamedTuple):
+    """The row of a group, and those of its predictions: in one call, as the driver of SQLite gives way to other threads
+    at each of them, and gets its turn again when one that is busy lets it.
+    """
+
+    group: str
+    places: str
 
 
-_NEW = [column.name for column in traffic.columns if column.name != "id"]
-_GROUP = {mark: _insert_into(traffic, mark, _NEW, " ON CONFLICT (key) DO NOTHING RETURNING id") for mark in ("?", "%s")}
-_PLACE = {mark: _insert_into(predictions, mark, predictions.columns.keys()) for mark in ("?", "%s")}
+def _statements(mark: str, places: str) -> _Statements:
+    names = [column.name for column in traffic.columns if column.name != "id"]
+    group = f"INSERT INTO {traffic.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"
+    into = f"INSERT INTO {predictions.name} (traffic, model, position, id, at, row_id, request) "
+    return _Statements(f"{group} ON CONFLICT (key) DO NOTHING RETURNING id", into + places)
+
+
+_STATEMENTS = {
+    "sqlite": _statements(
+        "?",
+        "SELECT ?, ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), "
+        "json_extract(value, '$[3]'), json_extract(value, '$[4]') FROM json_each(?)",
+    ),
+    "postgresql": _statements(
+        "%s",
+        "SELECT %s, %s, (value->>0)::integer, value->>1, (value->>2)::bigint, value->>3, value->>4 "
+        "FROM json_array_elements(%s::json) AS value",
+    ),
+}
