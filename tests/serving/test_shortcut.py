@@ -18,7 +18,7 @@ from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Role, ServedModel
 from evergreen.serving.ids import Ids
 from evergreen.serving.kept import Kept
-from evergreen.serving.keys import Key, Keys, Scope, digest
+from evergreen.serving.keys import Keys, Scope, make_key
 from evergreen.serving.limits import Limits
 from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.service import Dependencies, build_app
@@ -202,7 +202,7 @@ CHALLENGER = replace(
     served(2),
     role=Role.CHALLENGER,
     decision=1,
-    trial=CanaryRules.model_validate({"kind": "shadow", "share": 1, "errors": {"at_most": 0.5}}),
+    trial=CanaryRules(kind="shadow", share=1),
 )
 ELSEWHERE = {
     "trees": {"models": (served(1, "hist_gradient_boosting"),)},
@@ -222,10 +222,10 @@ def test_where_more_is_to_be_done_everything_goes_the_long_way(how):
 
 
 def test_keys_are_looked_at():
-    keys = Keys([Key("shop", digest(b"right"), frozenset({Scope.PREDICT})), Key("x", digest(b"label"), frozenset())])
-    place = Place(keys=keys)
-    for key, status in ((b"right", b"200"), (b"wrong", b"401"), (b"label", b"403")):
-        said = place.talk(request(headers={"authorization": f"Bearer {key.decode()}"})).written
+    (right, shop), (label, other) = make_key("shop", [Scope.PREDICT]), make_key("labels", [Scope.FEEDBACK])
+    place = Place(keys=Keys([shop, other]))
+    for key, status in ((right, b"200"), ("wrong", b"401"), (label, b"403")):
+        said = place.talk(request(headers={"authorization": f"Bearer {key}"})).written
         assert said.split()[1] == status
     assert place.short == 1
 
