@@ -43,8 +43,7 @@ class HistogramTrees:
         """Raw scores, shape (rows, trees an iteration)."""
         wide = (matrix if self.order is None else matrix[:, self.order]).astype(np.float64)
         if self.masks is not None and len(wide) > FEW:
-            leaves = self.masks.values(wide).reshape(len(wide), *self.shape)
-            return np.asarray(leaves.sum(axis=1) + self.baseline)
+            return np.asarray(self.masks.sums(wide, self.shape[1]) + self.baseline)
         if len(wide) > SOME:
             return self._one_by_one(wide)
         return in_parts(self._at_once, wide, self.shape[0] * self.shape[1])

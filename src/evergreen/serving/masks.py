@@ -103,10 +103,10 @@ class Masks:
     leaves: Matrix
     word: Any
 
-    def values(self, matrix: Matrix) -> Matrix:
-        """The leaf values of each tree for each row, shape (rows, trees)."""
+    def sums(self, matrix: Matrix, width: int) -> Matrix:
+        """The sums of every so manieth tree's leaf values for each row, shape (rows, width)."""
         places = [ruling.places(matrix[:, ruling.feature]) for ruling in self.rulings]
-        found = np.empty((len(matrix), len(self.leaves)))
+        found = np.empty((len(matrix), width))
         first = np.arange(len(self.leaves)) * self.leaves.shape[1]
         rows = max(1, _BLOCK_BYTES // (len(self.leaves) * np.dtype(self.word).itemsize))
         for start in range(0, len(matrix), rows):
@@ -118,7 +118,8 @@ class Masks:
                 left &= part
             # The number of zeros below the lowest bit.
             place = np.bitwise_count(~left & (left - self.word(1))) + first
-            np.take(self.leaves, place, out=found[block], mode="clip")
+            values = np.take(self.leaves, place, mode="clip")
+            np.sum(values.reshape(len(values), -1, width), axis=1, out=found[block])
         return found
 
 
