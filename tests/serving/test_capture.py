@@ -233,6 +233,37 @@ def test_nobody_waits_for_room_while_the_store_is_down(build, shelf):
     assert (capture.state.backlog, capture.state.lost) == (8, 8)
 
 
+def test_what_waits_is_bounded_in_bytes_too(build, shelf):
+    shelf.down = UnavailableError("the store does not answer")
+    capture = build(replace(QUICK, queue_bytes=100))
+    capture.put([prediction("whole")], 500)
+    until(lambda: capture.state.problem)
+    assert not capture.has_room(1)
+    capture.put([prediction("late")], 1)
+    assert (capture.state.backlog, capture.state.lost) == (1, 1)
+    shelf.down = None
+    until(lambda: capture.state.backlog == 0)
+    assert capture.has_room(1, 500)
+    for name in ("first", "second"):
+        capture.put([prediction(name)], 40)
+    until(lambda: capture.state.written == 3)
+    assert shelf.kept == ["whole", "first", "second"]
+
+
+def test_a_group_of_many_bytes_waits_for_no_more_and_takes_no_more(build, shelf):
+    capture = build(replace(PATIENT, group_bytes=100))
+    shelf.open.clear()
+    capture.put([prediction("large")], 100)
+    until(lambda: shelf.asked)
+    for name in ("next", "after", "last"):
+        capture.put([prediction(name)], 60)
+    shelf.open.set()
+    until(lambda: capture.state.written >= 3)
+    assert shelf.groups[:3] == [["large"], ["next"], ["after"]]
+    assert capture.close(30) == 0
+    assert shelf.groups[3:] == [["last"]]
+
+
 def test_what_a_version_leaves_out_stays_out_when_another_follows_it(tmp_path):
     url = f"sqlite:///{tmp_path / 'evergreen.db'}"
     Ledger(url).prepare()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from functools import cache
 
@@ -102,6 +103,10 @@ class Place:
                 came.data_received(piece)
                 for _ in range(turns):
                     await asyncio.sleep(0)
+            # Tables are read in a thread.
+            deadline = time.monotonic() + 20
+            while not wire.written and time.monotonic() < deadline:
+                await asyncio.sleep(0.005)
             closed = wire.closed
             came.connection_lost(None)
             wire.closed = closed

@@ -68,10 +68,10 @@ class Sink:
     def __init__(self):
         self.kept = []
 
-    def put(self, predictions):
+    def put(self, predictions, size=0):
         self.kept += predictions
 
-    async def offer(self, predictions):
+    async def offer(self, predictions, size=0):
         self.put(predictions)
 
 
@@ -145,7 +145,7 @@ def caught():
     class Capture(Sink):
         state = None
 
-        async def offer(self, predictions):
+        async def offer(self, predictions, size=0):
             self.put(predictions)
 
         def is_durable(self, model):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from evergreen.serving.answers import Answered
 from evergreen.serving.kept import Rules
@@ -13,15 +14,18 @@ log = logging.getLogger("evergreen.capture")
 
 @dataclass(frozen=True)
 class CaptureLimits:
-    """How much may wait and how long, in rows and seconds.
+    """How much may wait and how long, in rows, seconds, and the bytes of the requests that they came in.
 
-    A group is written once it has `group_rows`, `linger` after its first row, or at once where somebody waits.
+    A group is written once it has `group_rows` or `group_bytes`, `linger` after its first row, or at once where
+    somebody waits.
     While the store does not answer it is tried again after `first_pause`, then twice that, up to `longest_pause`.
     Where the store answers, but more comes than it takes, a request waits for room, for `patience` at most.
     """
 
     queue_rows: int = 50_000
+    queue_bytes: int = 100_000_000
     group_rows: int = 2_000
+    group_bytes: int = 10_000_000
     linger: float = 0.5
     first_pause: float = 0.25
     longest_pause: float = 5.0
@@ -30,11 +34,44 @@ class CaptureLimits:
 
 @dataclass(eq=False)
 class Batch:
-    """Rows that were handed over together, by which rules, and the loop and future of whoever waits for them."""
+    """Rows that were handed over together, by which rules, the bytes of their request, and the loop and future of
+    whoever waits for them.
+    """
 
     rows: Answered
     rules: Rules = field(default_factory=Rules)
+    size: int = 0
     waits: "tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None" = None
+
+
+@dataclass(frozen=True)
+class CaptureState:
+    """For metrics and /ready: rows that wait, were written and were lost, and the last commit; `problem` is why the
+    store could not be written when that was last tried, None while all is well.
+    """
+
+    backlog: int
+    written: int
+    lost: int
+    groups: int
+    last_commit: datetime | None
+    problem: str | None
+
+
+@dataclass
+class Numbers:
+    """What there is at this moment: as in the state, the bytes that wait, and how the store is tried again."""
+
+    backlog: int = 0
+    held: int = 0
+    written: int = 0
+    lost: int = 0
+    groups: int = 0
+    last_commit: datetime | None = None
+    problem: str | None = None
+    retry_at: float = 0.0
+    pause: float = 0.0
+    urgent: int = 0
 
 
 def answer(batches: Sequence[Batch], error: Exception | None) -> None:

@@ -6,13 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from evergreen.errors import EvergreenError, RowError, UnavailableError
 from evergreen.serving.answers import Answered
-from evergreen.serving.batched import Batch, CaptureLimits, answer
+from evergreen.serving.batched import Batch, CaptureLimits, CaptureState, Numbers, answer
 from evergreen.serving.handles import Prediction
 from evergreen.serving.kept import KEEP_ALL, Kept, Rules
 from evergreen.store.block import Block
@@ -34,35 +33,10 @@ class Writer(Protocol):
         """Let go of the store."""
 
 
-@dataclass(frozen=True)
-class CaptureState:
-    """For metrics and /ready: rows that wait, were written and were lost, and the last commit; `problem` is why the
-    store could not be written when that was last tried, None while all is well.
-    """
-
-    backlog: int
-    written: int
-    lost: int
-    groups: int
-    last_commit: datetime | None
-    problem: str | None
-
-
-@dataclass
-class _Numbers:
-    backlog: int = 0
-    written: int = 0
-    lost: int = 0
-    groups: int = 0
-    last_commit: datetime | None = None
-    problem: str | None = None
-    retry_at: float = 0.0
-    pause: float = 0.0
-    urgent: int = 0
-
-
 class Capture:
     """A bounded queue, and a thread that takes whatever waits in it and commits it as one group.
+
+    What is handed over comes with the `size` of the request that it was asked in, in bytes.
 
     `rules` say by model what is kept; a model without rules is kept whole. `clock` dates the groups.
     """
@@ -77,27 +51,31 @@ class Capture:
         self._writer, self._clock, self._rules, self._limits = writer, clock, Rules(dict(rules or {})), limits
         self._waiting: deque[Batch] = deque()
         self._changed = threading.Condition()
-        self._numbers = _Numbers()
+        self._numbers = Numbers()
         self._closing = False
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._started = False
 
-    def put(self, predictions: Answered) -> None:
+    def put(self, predictions: Answered, size: int = 0) -> None:
         """Hand over answered rows. Never waits, never raises: where the queue is full they are lost, and counted."""
-        self._put(self._rules.choose(predictions))
+        self._put(self._rules.choose(predictions), size)
 
-    def has_room(self, rows: int) -> bool:
-        """True where so many more are taken at once."""
-        return self._fits(rows)
+    def has_room(self, rows: int, size: int = 0) -> bool:
+        """True where so many more are taken at once. They are taken as a whole, even where they are more than the
+        queue has room for, once nothing is before them.
+        """
+        numbers, limits = self._numbers, self._limits
+        fit = numbers.backlog + rows <= limits.queue_rows and numbers.held + size <= limits.queue_bytes
+        return fit or numbers.backlog == 0
 
-    async def offer(self, predictions: Answered) -> None:
+    async def offer(self, predictions: Answered, size: int = 0) -> None:
         """The same, but where the store is only slower than what comes, wait for room first. Never raises."""
         rows = self._rules.choose(predictions)
-        await self._room(len(rows))
-        self._put(rows)
+        await self._room(len(rows), size)
+        self._put(rows, size)
 
-    async def durable(self, predictions: Answered) -> None:
+    async def durable(self, predictions: Answered, size: int = 0) -> None:
         """Hand over answered rows, and come back once they are committed.
 
         Raises UnavailableError where they are not: whoever waits for the answer must not get it then.
@@ -105,9 +83,9 @@ class Capture:
         rows = self._rules.choose(predictions)
         if not rows:
             return
-        await self._room(len(rows))
+        await self._room(len(rows), size)
         loop = asyncio.get_running_loop()
-        batch = Batch(rows, self._rules, (loop, loop.create_future()))
+        batch = Batch(rows, self._rules, size, (loop, loop.create_future()))
         if (problem := self._refusal()) or not self._enqueue(batch):
             raise UnavailableError(f"the prediction cannot be kept: {problem or 'too many wait already'}; try again")
         assert batch.waits is not None
@@ -147,39 +125,32 @@ class Capture:
             self._lose(rows, "the server stopped before the store took them")
         return rows
 
-    def _put(self, rows: Answered) -> None:
-        if rows and not self._enqueue(Batch(rows, self._rules)):
+    def _put(self, rows: Answered, size: int) -> None:
+        if rows and not self._enqueue(Batch(rows, self._rules, size)):
             self._lose(len(rows), "the queue is full")
 
-    async def _room(self, rows: int) -> None:
-        if self._fits(rows):
-            return
+    async def _room(self, rows: int, size: int) -> None:
         end = time.monotonic() + self._limits.patience
         # Nobody waits for a store that is down.
-        while not self._fits(rows) and self._numbers.problem is None and not self._closing and time.monotonic() < end:
+        while not (self.has_room(rows, size) or self._numbers.problem or self._closing) and time.monotonic() < end:
             await asyncio.sleep(_LOOK_SECONDS)
-
-    def _fits(self, rows: int) -> bool:
-        """A request is taken as a whole, also one that is larger than the queue, once nothing is before it."""
-        backlog = self._numbers.backlog
-        return backlog == 0 or backlog + rows <= self._limits.queue_rows
 
     def _enqueue(self, batch: Batch) -> bool:
         numbers, rows = self._numbers, len(batch.rows)
         with self._changed:
-            if self._closing or not self._fits(rows):
+            if self._closing or not self.has_room(rows, batch.size):
                 return False
             if not self._started:
                 self._started = True
                 self._thread.start()
-            before = numbers.backlog
+            first, due = numbers.backlog == 0, self._is_full()
             numbers.backlog += rows
+            numbers.held += batch.size
             self._waiting.append(batch)
             if batch.waits is not None:
                 numbers.urgent += 1
             # The thread is woken for the first of a group, the last of it, and whoever waits; not for those between.
-            full = before < self._limits.group_rows <= numbers.backlog
-            if before == 0 or full or batch.waits is not None:
+            if first or due < self._is_full() or batch.waits is not None:
                 self._changed.notify()
         return True
 
@@ -212,15 +183,22 @@ class Capture:
             return [] if self._is_late() else self._take_rows()
 
     def _is_due(self) -> bool:
-        numbers = self._numbers
-        return self._closing or numbers.urgent > 0 or numbers.backlog >= self._limits.group_rows
+        return self._closing or self._numbers.urgent > 0 or self._is_full()
+
+    def _is_full(self) -> bool:
+        """True where a group need not wait for more."""
+        numbers, limits = self._numbers, self._limits
+        return numbers.backlog >= limits.group_rows or numbers.held >= limits.group_bytes
 
     def _take_rows(self) -> list[Batch]:
         taken: list[Batch] = []
-        rows = 0
-        while self._waiting and (not taken or rows + len(self._waiting[0].rows) <= self._limits.group_rows):
+        rows = size = 0
+        while self._waiting:
+            following, limits = self._waiting[0], self._limits
+            rows, size = rows + len(following.rows), size + following.size
+            if taken and (rows > limits.group_rows or size > limits.group_bytes):
+                break
             taken.append(self._waiting.popleft())
-            rows += len(taken[-1].rows)
             self._numbers.urgent -= taken[-1].waits is not None
         return taken
 
@@ -245,7 +223,7 @@ class Capture:
         self._writer.write([part for batch in batches for part in batch.rules.strip(batch.rows)], now)
         with self._changed:
             numbers = self._numbers
-            numbers.backlog -= rows
+            self._release(batches)
             numbers.written += rows
             numbers.groups += 1
             if numbers.problem is not None:
@@ -266,9 +244,14 @@ class Capture:
             told = [batch for batch in (*batches, *self._waiting) if batch.waits is not None]
             self._waiting = deque(batch for batch in self._waiting if batch.waits is None)
             numbers.urgent = 0
-            numbers.backlog -= sum(len(batch.rows) for batch in told)
+            self._release(told)
         answer(told, UnavailableError(f"the prediction cannot be kept: {why}"))
         return [batch for batch in batches if batch.waits is None]
+
+    def _release(self, batches: list[Batch]) -> None:
+        """They wait no more."""
+        self._numbers.backlog -= sum(len(batch.rows) for batch in batches)
+        self._numbers.held -= sum(batch.size for batch in batches)
 
     def _pause(self) -> bool:
         """Wait until the store is to be tried again; False where there is no time left to."""
@@ -290,6 +273,6 @@ class Capture:
                 self._write([batch])
             return
         with self._changed:
-            self._numbers.backlog -= len(batches[0].rows)
+            self._release(batches)
         self._lose(len(batches[0].rows), f"they cannot be written ({type(error).__name__})")
         answer(batches, UnavailableError("the prediction cannot be kept; the log of the server says why"))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from evergreen.serving.by_column import ByColumn
 from evergreen.serving.handles import ServedModel
 from evergreen.serving.limits import Limits
 from evergreen.serving.loaded import LoadedModels
@@ -21,12 +20,6 @@ log = logging.getLogger("evergreen.contest")
 
 PATIENCE_SECONDS = 10.0
 _ROWS = 1_000
-
-
-def _size(request: PredictRequest, asked: Rows) -> int:
-    """Of what a copy holds: a compressed table is many times its body."""
-    rows = asked.rows
-    return max(len(request.ask.body), rows.nbytes if isinstance(rows, ByColumn) else 0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +110,7 @@ class Contest:
             rival.model,
             asked,
             (lambda: asked) if alike else (lambda: rival.read(limits)),
-            _size(request, asked),
+            request.size(asked),
             request.ask.id,
             self.clock() if made is None else made.at,
             None if made is None else made.latency_ms,

@@ -23,19 +23,19 @@ _ENCODERS: dict[bytes, Encode] = {ARROW: forms.to_arrow, PARQUET: forms.to_parqu
 class Sink(Protocol):
     """Where predictions are captured; evergreen.serving.capture.Capture is."""
 
-    def has_room(self, rows: int) -> bool:
+    def has_room(self, rows: int, size: int) -> bool:
         """True where so many are taken at once."""
 
-    def put(self, predictions: Answered) -> None:
-        """Take them, where there is room, and wait for nothing."""
+    def put(self, predictions: Answered, size: int) -> None:
+        """Take them, where there is room, and wait for nothing; `size` are the bytes that they were asked in."""
 
     def is_durable(self, model: str) -> bool:
         """True where answers of the model wait until they are kept."""
 
-    async def offer(self, predictions: Answered) -> None:
+    async def offer(self, predictions: Answered, size: int) -> None:
         """Take them, and wait for nothing but room for them."""
 
-    async def durable(self, predictions: Answered) -> None:
+    async def durable(self, predictions: Answered, size: int) -> None:
         """Take them, and return when they are kept."""
 
 
@@ -71,19 +71,19 @@ class Predictor:
             rival = request._replace(model=challenger, reader=challenger.reader)
         made = await self.contest.make(request, rival)
         model = made.model
-        await self._keep(model.model, made.captured)
+        await self._keep(made)
         self.tally.rows[model.model, model.version] += len(made.captured)
         return predicted(made, kind)
 
-    async def _keep(self, model: str, predictions: Answered) -> None:
+    async def _keep(self, made: PredictResponse) -> None:
         sink = self.sink
         if sink is None:
             return
-        if not sink.is_durable(model):
-            await sink.offer(predictions)
+        if not sink.is_durable(made.model.model):
+            await sink.offer(made.captured, made.size)
             return
         try:
-            await sink.durable(predictions)
+            await sink.durable(made.captured, made.size)
         except UnavailableError as error:
             raise not_kept("the prediction") from error
 

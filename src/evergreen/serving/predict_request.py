@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from evergreen.serving.answers import Answered, Said, captured_of
+from evergreen.serving.by_column import ByColumn
 from evergreen.serving.explored import explored_of
 from evergreen.serving.handles import Answers, Problem, ServedModel
 from evergreen.serving.limits import Limits
@@ -27,10 +28,13 @@ _TABLES = (decode_arrow, decode_parquet)
 
 
 class PredictResponse(NamedTuple):
-    """Who answered, what is captured, what is said, when that was (aware, UTC), and how long it took."""
+    """Who answered, what is captured, the bytes that it was asked in, what is said, when that was (aware, UTC), and how
+    long it took.
+    """
 
     model: ServedModel
     captured: Answered
+    size: int
     body: bytes
     at: datetime
     latency_ms: float
@@ -71,7 +75,12 @@ class PredictRequest(NamedTuple):
         share = self.model.explore
         explored = explored_of(asked, self.ask.id, share) if share else None
         said = Said(self.model, self.ask.id, asked, answers, explored)
-        return PredictResponse(self.model, captured_of(said, at, took), self.encode(said), at, took)
+        return PredictResponse(self.model, captured_of(said, at, took), self.size(asked), self.encode(said), at, took)
+
+    def size(self, asked: Rows) -> int:
+        """Bytes of its body, or of what that unfolds to: a compressed table is many times its body."""
+        rows = asked.rows
+        return max(len(self.ask.body), rows.nbytes) if type(rows) is ByColumn else len(self.ask.body)
 
 
 def _refusal(problems: tuple[Problem, ...]) -> Refused:

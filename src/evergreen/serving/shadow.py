@@ -23,8 +23,8 @@ MOST_BYTES = 16_000_000
 class Sink(Protocol):
     """Where predictions are captured."""
 
-    def put(self, predictions: Answered) -> None:
-        """Take them, without waiting for anything."""
+    def put(self, predictions: Answered, size: int) -> None:
+        """Take them, of a request of so many bytes, without waiting for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Shadow:
         latency = seconds[1] + base
         trial.challenger.answered(latency)
         if self._sink is not None:
-            self._sink.put(captured_of(answers, copy.at, latency))
+            self._sink.put(captured_of(answers, copy.at, latency), copy.size)
 
     def _time(self, copy: Copy) -> tuple[Said | Exception, tuple[float, float]]:
         """What the challenger says, and the milliseconds of both models.

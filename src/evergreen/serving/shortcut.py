@@ -64,7 +64,7 @@ class Shortcut:
         made = request.tell(asked, answers, predictor.contest.clock)
         # From here on nothing fails.
         if predictor.sink is not None:
-            predictor.sink.put(made.captured)
+            predictor.sink.put(made.captured, made.size)
         tally = predictor.tally
         tally.call(1, 1, seconds)
         tally.rows[model.model, model.version] += 1
@@ -87,6 +87,6 @@ class Shortcut:
             return None
         if predictor.contest.trials.watching(model) is not None:
             return None
-        if sink is not None and (sink.is_durable(name) or not sink.has_room(1)):
+        if sink is not None and (sink.is_durable(name) or not sink.has_room(1, MOST_BYTES)):
             return None
         return model, engine.single

@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from evergreen.store.moments import to_micros
 from evergreen.store.prediction import Feedback
-from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
+from evergreen.store.tables import ground_truth, predictions, traffic
 from evergreen.store.traffic_group import ALL
 
 _AT_ONCE = 500

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from evergreen.store.captured import Captured, Part, array_of, assemble
 from evergreen.store.database import answering, open_engine
 from evergreen.store.ground_truth import ids_kept, labels_of, read_labels
+from evergreen.store.moments import to_micros
 from evergreen.store.prediction import Role
-from evergreen.store.tables import ground_truth, to_micros, traffic
+from evergreen.store.tables import ground_truth, traffic
 from evergreen.store.traffic_group import SPAN, choose, unpack
 
 CHUNK_ROWS = 50_000

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from evergreen.store.captured import Captured, Part, array_of, assemble, join
 from evergreen.store.database import answering, open_engine, writing
 from evergreen.store.ground_truth import Outcome, Truth, keep, labels_of, read_truths, versions_of
+from evergreen.store.moments import to_micros
 from evergreen.store.prediction import Feedback, Prediction, Role
-from evergreen.store.tables import ground_truth, predictions, to_micros, traffic
+from evergreen.store.tables import ground_truth, predictions, traffic
 from evergreen.store.traffic_group import ALL, SPAN, choose, unpack
 from evergreen.store.traffic_writer import TrafficWriter
 

@@ -11,8 +11,8 @@ import msgspec
 
 from evergreen.store.block import Block, pack_block, unpack_block
 from evergreen.store.inputs import by_name
+from evergreen.store.moments import to_micros
 from evergreen.store.prediction import Prediction, Role
-from evergreen.store.tables import to_micros
 
 MOST_ROWS = 2_000
 """Rows of a group at most: what is encoded, sent and decoded in one piece."""

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from evergreen.errors import RowError
 from evergreen.store.block import Block
 from evergreen.store.database import answering, open_engine
+from evergreen.store.moments import to_micros
 from evergreen.store.prediction import Prediction
-from evergreen.store.tables import predictions, to_micros, traffic
+from evergreen.store.tables import predictions, traffic
 from evergreen.store.traffic_group import Packed, packed
 
 
