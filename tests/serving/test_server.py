@@ -20,7 +20,8 @@ class Wire(asyncio.Transport):
         self.written, self.closed, self.aborted = b"", False, False
 
     def write(self, data):
-        self.written += data
+        if not self.closed:
+            self.written += data
 
     def close(self):
         self.closed = True

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import threading
 import time
 from dataclasses import replace
 from functools import cache
@@ -13,7 +15,7 @@ from uvicorn.server import ServerState
 
 from evergreen.registry.artifact import answer
 from evergreen.serving.asked import Asking
-from evergreen.serving.capture import Capture
+from evergreen.serving.capture import Capture, CaptureLimits
 from evergreen.serving.door import Door
 from evergreen.serving.engine import build_engine
 from evergreen.serving.handles import Role, ServedModel
@@ -23,6 +25,7 @@ from evergreen.serving.keys import Keys, Scope, make_key
 from evergreen.serving.limits import Limits
 from evergreen.serving.loaded import LoadedModels
 from evergreen.serving.service import Dependencies, build_app
+from evergreen.serving.trial import Trials
 from evergreen.spec.canary import CanaryRules
 from evergreen.spec.features import FeatureSpec
 from tests.serving.application import NOW
@@ -61,8 +64,11 @@ class Shelf:
 
     def __init__(self):
         self.rows = []
+        self.open = threading.Event()
+        self.open.set()
 
     def write(self, rows, now):
+        assert self.open.wait(30)
         self.rows += rows
 
     def close(self):
@@ -72,15 +78,17 @@ class Shelf:
 class Place:
     """An application, a connection to it, and what was kept of what it said."""
 
-    def __init__(self, *models, kept=None, **dependencies):
+    def __init__(self, *models, kept=None, room=50_000, **dependencies):
         self.shelf = Shelf()
-        self.capture = Capture(self.shelf, lambda: NOW, {"parcels": kept} if kept else None)
+        limits = CaptureLimits(queue_rows=room, patience=0.0)
+        self.capture = Capture(self.shelf, lambda: NOW, {"parcels": kept} if kept else None, limits)
         self.asking = Asking(lambda: NOW)
-        loaded = LoadedModels(["parcels"])
+        self.loaded = LoadedModels(["parcels"])
         for model in models or (served(),):
-            loaded.swap(model)
+            self.loaded.swap(model)
         ids = Ids(NOW, "test")
-        self.app = build_app(Dependencies(loaded, lambda: NOW, ids, self.capture, asking=self.asking, **dependencies))
+        more = {"asking": self.asking, **dependencies}
+        self.app = build_app(Dependencies(self.loaded, lambda: NOW, ids, self.capture, **more))
         self.short = 0
         self.way = self.app.shortcut.answer
         self.app.shortcut.answer = self.count
@@ -90,23 +98,24 @@ class Place:
         self.short += found is not None
         return found
 
-    def talk(self, *pieces, shortcut=True, turns=300):
-        """What is said to somebody who says this."""
+    def talk(self, *pieces, shortcut=True, turns=300, app=None, seconds=0.0, **config):
+        """What is said to somebody who says this, or does it between."""
 
         async def run():
-            config = uvicorn.Config(self.app, http=Door, ws="none", lifespan="off", log_config=None)
-            config.load()
+            how = uvicorn.Config(app or self.app, http=Door, ws="none", lifespan="off", log_config=None, **config)
+            how.load()
             wire = Wire()
-            came = Door(config, ServerState(), {}, shortcut=self.app.shortcut if shortcut else None)
+            came = Door(how, ServerState(), {}, shortcut=self.app.shortcut if shortcut else None)
             came.connection_made(wire)
             for piece in pieces:
-                came.data_received(piece)
+                piece(came) if callable(piece) else came.data_received(piece)
                 for _ in range(turns):
                     await asyncio.sleep(0)
             # Tables are read in a thread.
             deadline = time.monotonic() + 20
-            while not wire.written and time.monotonic() < deadline:
+            while not (wire.written or wire.closed) and time.monotonic() < deadline:
                 await asyncio.sleep(0.005)
+            await asyncio.sleep(seconds)
             closed = wire.closed
             came.connection_lost(None)
             wire.closed = closed
@@ -181,7 +190,9 @@ LONG = {
     "a large body": request({**ROW, "parcel": "x" * 9_000}),
     "the end of the connection": request(headers={"connection": "close"}),
     "an old protocol": request(version="1.0"),
+    "an old protocol that goes on": request(version="1.0", headers={"connection": "keep-alive"}),
     "asked to go on": request(headers={"expect": "100-continue"}),
+    "another protocol": request(headers={"connection": "upgrade", "upgrade": "websocket"}),
 }
 
 
@@ -260,11 +271,99 @@ def test_what_comes_in_parts_or_behind_another_is_answered_in_turn():
     place = Place()
     two, small = request({"rows": [ROW, {**ROW, "parcel": "p-8"}]}), request({**ROW, "parcel": "p-9"})
     said = place.talk(two + small + two + small).written
-    assert [said.find(name) for name in (b"p-7", b"p-8", b"p-9")] == sorted(
-        said.find(name) for name in (b"p-7", b"p-8", b"p-9")
-    )
+    assert re.findall(rb'"row_id":"(p-.)"', said) == [b"p-7", b"p-8", b"p-9"] * 2
     assert said.count(b"HTTP/1.1 200 OK") == 4
     assert len(place.kept()) == 6
+
+
+def test_a_request_behind_a_short_one_is_not_taken_for_silence():
+    place = Place()
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.4)
+        await place.app(scope, receive, send)
+
+    wire = place.talk(request() + request({"rows": [ROW]}), app=slow, timeout_keep_alive=0.05, seconds=0.42)
+    assert wire.written.count(b"HTTP/1.1 200 OK") == 2
+    assert place.short == 1
+
+
+def test_a_connection_that_is_silent_after_a_short_answer_is_closed():
+    place = Place()
+    wire = place.talk(request(), timeout_keep_alive=0.05, seconds=0.3)
+    assert (wire.closed, place.short) == (True, 1)
+    assert not place.talk(request(), timeout_keep_alive=60, seconds=0.1).closed
+
+
+def test_beyond_the_connections_that_are_answered_it_says_503():
+    place = Place()
+    assert place.talk(request(), limit_concurrency=1).written.startswith(b"HTTP/1.1 503")
+    assert place.short == 0
+
+
+def test_who_does_not_read_is_answered_once_there_is_room():
+    place = Place()
+    wire = place.talk(Door.pause_writing, request(), Door.resume_writing)
+    assert (wire.written.count(b"HTTP/1.1 200 OK"), place.short) == (1, 0)
+
+
+def test_who_asks_on_and_on_and_reads_nothing_is_left():
+    place, waits = Place(), asyncio.Event()
+
+    async def stuck(scope, receive, send):
+        await waits.wait()
+
+    wire = place.talk(request({"rows": [ROW]}) * 1_200, app=stuck, turns=1)
+    assert wire.aborted
+
+
+def test_a_watched_promotion_is_counted():
+    trials = Trials()
+    trials.watch({("parcels", 1): 5})
+    place = Place(trials=trials)
+    assert place.talk(request()).written.startswith(b"HTTP/1.1 200")
+    ((decision, counted),) = trials.watched
+    assert (decision, counted.totals.requests, place.short) == (5, 1, 0)
+
+
+def test_without_room_in_the_queue_the_long_way_waits_for_it():
+    place = Place(room=1)
+    place.shelf.open.clear()
+    for _ in range(2):
+        assert place.talk(request()).written.startswith(b"HTTP/1.1 200")
+    # The first is with the writer, and counts until it is written.
+    assert (place.short, place.capture.state.lost) == (1, 1)
+    place.shelf.open.set()
+    assert len(place.kept()) == 1
+
+
+RULES = {
+    "some explored": (replace(served(), explore=0.4), None),
+    "a share": (served(), Kept(share=0.4)),
+    "a share by request": (replace(served(), id_column=None), Kept(share=0.4)),
+    "some left out": (served(), Kept(leave_out={"plan"}, names_rows=False)),
+    "explored, of a share": (replace(served(), explore=0.4), Kept(share=0.3, leave_out={"price"})),
+}
+
+
+@pytest.mark.parametrize(("model", "kept"), RULES.values(), ids=list(RULES))
+def test_what_is_kept_is_what_the_rules_say(model, kept):
+    rows = [{**ROW, "parcel": f"p-{number}"} for number in range(40)]
+    if model.id_column is None:
+        rows = [{name: value for name, value in row.items() if name != "parcel"} for row in rows]
+    short, long = Place(model, kept=kept), Place(model, kept=kept)
+    asked = [request(row) for row in rows]
+    said = [place.talk(*asked, shortcut=place is short, turns=30).written for place in (short, long)]
+    assert said[0] == said[1]
+    assert (short.short, long.short) == (40, 0)
+    kept = [[replace(one, latency_ms=0.0) for one in place.kept()] for place in (short, long)]
+    assert kept[0] == kept[1] != []
+
+
+def test_limits_below_those_of_a_short_row_hold():
+    place = Place(limits=Limits(body_bytes=30))
+    assert place.talk(request()).written.startswith(b"HTTP/1.1 413")
+    assert place.short == 0
 
 
 def test_answers_of_versions_are_never_mixed():
@@ -272,9 +371,8 @@ def test_answers_of_versions_are_never_mixed():
     place = Place(served(1))
     other = served(2)
     flipped = replace(other, engine=replace(other.engine, single=lambda row: flip(other.engine.single(row))))
-    first = json.loads(parts(place.talk(request()).written)[2])
-    place.app._loaded.swap(flipped)
-    second = json.loads(parts(place.talk(request()).written)[2])
+    said = place.talk(request(), lambda _: place.loaded.swap(flipped), request()).written
+    first, second = [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{[^\r]*\})", said)]
     assert (first["version"], second["version"], place.short) == (1, 2, 2)
     assert first["prediction"] != second["prediction"]
 

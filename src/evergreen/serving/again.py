@@ -4,13 +4,17 @@ import logging
 import threading
 from collections.abc import Callable
 
+log = logging.getLogger("evergreen.serving")
 
-def repeat(act: Callable[[], object], stop: threading.Event, seconds: float, log: logging.Logger) -> None:
-    """Act again and again until `stop` is set, and once more. Nothing that goes wrong ends it; `log` says it."""
+
+def keep_on(act: Callable[[], object], stop: threading.Event, seconds: float, what: str) -> None:
+    """Act again and again until `stop` is set, and once more. Nothing that goes wrong ends it; the log has it, about
+    `what`.
+    """
     stopped = False
     while not stopped:
         stopped = stop.wait(seconds)
         try:
             act()
         except Exception:
-            log.exception("this should not have happened")
+            log.exception("%-11s this should not have happened", what)

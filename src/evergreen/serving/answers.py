@@ -61,12 +61,12 @@ def captured_of(said: Said, at: datetime, latency_ms: float) -> Answered:
         return _block_of(said, said.asked.rows, at, latency_ms)
     model, request, asked, form = said.model, said.request, said.asked, said.model.form
     name, version, role = model.model, model.version, model.role
-    labels, marks = _plain(said.answers.predictions), said.explored or repeat(False)
+    labels, marks = _plain(said.answers.predictions), said.explored or [False] * len(asked.rows)
     # By position: names of the fields take longer than all the rest.
     return [
         Prediction(each, request, name, version, role, at, Inputs(form, row), label, chance, row_id, latency_ms, mark)
         for each, row, row_id, label, chance, mark in zip(
-            said.ids, asked.rows, asked.ids, labels, said.chances, marks, strict=False
+            said.ids, asked.rows, asked.ids, labels, said.chances, marks, strict=True
         )
     ]
 

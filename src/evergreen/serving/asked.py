@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from evergreen.errors import EvergreenError
-from evergreen.serving.again import repeat
+from evergreen.serving.again import keep_on
 from evergreen.serving.handles import Problem
 from evergreen.store.asked import Asked, Minute
 
@@ -101,7 +101,7 @@ class AskedWriter:
 
     def run(self, stop: threading.Event, seconds: float = EVERY_SECONDS) -> None:
         """Write again and again until `stop` is set, and once more. Nothing that goes wrong ends it."""
-        repeat(self.write, stop, seconds, log)
+        keep_on(self.write, stop, seconds, "asked")
 
     def write(self) -> bool:
         """Write what changed; False where the store does not answer, and it waits."""

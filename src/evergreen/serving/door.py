@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from evergreen.serving.shortcut import Shortcut
+from evergreen.serving.shortcut import MOST_BYTES, Shortcut
 from evergreen.serving.wire import reply_headers
 
 # Of a request line and its headers; what a proxy lets through is less.
@@ -13,6 +13,8 @@ MOST_HEAD_BYTES = 65_536
 HEAD_SECONDS = 10.0
 # Each is a file that is open. Of them, a tenth is for saying 503 to.
 MOST_CONNECTIONS = 1_000
+# Requests of one connection that wait for those before them.
+MOST_PIPELINED = 1_000
 
 
 class Door(HttpToolsProtocol):
@@ -55,6 +57,9 @@ class Door(HttpToolsProtocol):
         if self._held is not None:
             # The rest is yet to come.
             self._pass_on()
+        if len(self.pipeline) > MOST_PIPELINED:
+            # uvicorn queues any number of requests of somebody who does not read the answers.
+            self.transport.abort()
         if self._in_head and self._idle_bytes and self._patience is None:
             self._wait()
         if self._idle_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
@@ -67,6 +72,8 @@ class Door(HttpToolsProtocol):
         """A head is over, and a body begins, if only an empty one."""
         self._in_head, self._idle_bytes = False, 0
         self._stop_waiting()
+        # An answer that was given in this very read has begun to wait for this one.
+        self._unset_keepalive_if_required()
         if self._may_be_short():
             self._held = []
         else:
@@ -75,6 +82,8 @@ class Door(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self._idle_bytes = 0
+        if self._held is not None and len(body) > MOST_BYTES:
+            self._pass_on()
         if self._held is None:
             super().on_body(body)
         else:
@@ -99,13 +108,14 @@ class Door(HttpToolsProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and (cycle is None or cycle.response_complete)
-            and not (self.pipeline or self.expect_100_continue or self.parser.should_upgrade())
+            and not self.expect_100_continue
             and (most is None or max(len(self.connections), len(self.tasks)) < most)
         )
 
     def _answer(self, body: bytes) -> bool:
         """Answer here; False where that cannot be done."""
-        if self._shortcut is None or self.flow.write_paused or not self.parser.should_keep_alive():
+        assert self._shortcut is not None, "nothing is held without it"
+        if self.flow.write_paused or not self.parser.should_keep_alive():
             return False
         found = self._shortcut.answer(self.url, self.headers, body, self.client)
         if found is None:

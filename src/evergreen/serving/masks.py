@@ -104,7 +104,7 @@ class Masks:
     word: Any
 
     def sums(self, matrix: Matrix, width: int) -> Matrix:
-        """The sums of every so manieth tree's leaf values for each row, shape (rows, width)."""
+        """The sums of every `width`-th tree's leaf values, from each of the first trees on: shape (rows, width)."""
         places = [ruling.places(matrix[:, ruling.feature]) for ruling in self.rulings]
         found = np.empty((len(matrix), width))
         first = np.arange(len(self.leaves)) * self.leaves.shape[1]

@@ -63,7 +63,7 @@ class Tally:
         self.call_rows, self.call_seconds = Histogram(_ROWS), Histogram(_SECONDS)
 
     def request(self, route: str, model: str, status: int, seconds: float, problems: Sequence[Problem] = ()) -> None:
-        """A request that was answered or refused, for breaking these rules."""
+        """A request with its status; `problems` are the rules that it broke."""
         self.requests[route, model, status] += 1
         seen = self.latency.get(route)
         if seen is None:

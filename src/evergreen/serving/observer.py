@@ -10,7 +10,7 @@ from typing import Protocol
 from evergreen.errors import EvergreenError
 from evergreen.evaluation.totals import Totals
 from evergreen.gate.canary import Side
-from evergreen.serving.again import repeat
+from evergreen.serving.again import keep_on
 from evergreen.serving.trial import Trials
 from evergreen.store.canary import Canary
 
@@ -42,7 +42,7 @@ class Observer:
 
     def run(self, stop: threading.Event, seconds: float = EVERY_SECONDS) -> None:
         """Look again and again until `stop` is set, and once more. Nothing that goes wrong ends it."""
-        repeat(self.look, stop, seconds, log)
+        keep_on(self.look, stop, seconds, "canary")
 
     def look(self) -> bool:
         """Write what changed, and ask who is watched; False where the store does not answer."""

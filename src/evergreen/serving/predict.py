@@ -18,6 +18,8 @@ from evergreen.serving.wire import JSON, Ask, Reply, content_type
 
 _TABLES: dict[bytes, Decode] = {ARROW: decode_arrow, PARQUET: decode_parquet}
 _ENCODERS: dict[bytes, Encode] = {ARROW: forms.to_arrow, PARQUET: forms.to_parquet}
+TABLES = frozenset(_ENCODERS)
+"""Forms of answers that are no JSON."""
 
 
 class Sink(Protocol):

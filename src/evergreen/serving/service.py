@@ -58,7 +58,7 @@ def build_app(dependencies: Dependencies, version: str = "") -> Application:
     capture, trials = dependencies.capture, dependencies.trials
     predictor = Predictor(loaded, contest, tally, capture)
     app = Application(loaded, guard, reader, tally, dependencies.ids, _routes(dependencies, predictor))
-    app.shortcut = Shortcut(predictor, guard, dependencies.ids)
+    app.shortcut = Shortcut(predictor, guard, dependencies.ids, dependencies.limits.body_bytes)
     state = State(
         loaded, guard, dependencies.clock, version, dependencies.capture, dependencies.following, dependencies.trials
     )

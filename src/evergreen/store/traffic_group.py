@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, repeat
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -34,7 +34,6 @@ _BLOCK = 0x80
 _AT, _WHOSE = attrgetter("at"), attrgetter("model", "version", "role")
 _NAMES = attrgetter("id", "request", "row_id")
 _ROW = attrgetter("id", "request", "prediction", "inputs", "row_id", "latency_ms", "explored", "probabilities")
-_NONE = repeat(None)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -86,10 +85,18 @@ def packed(rows: Sequence[Prediction | Block]) -> Iterator[Packed]:
 def _packed_group(group: Group) -> Packed:
     first, last, rows = min(group.at), max(group.at), len(group.at)
     ids, requests, names = zip(*map(_NAMES, group.predictions), strict=True)
-    # The request is looked at only where several predictions share a row.
-    known = _NONE if names.count(None) == rows else requests
-    places = list(zip(range(rows), ids, group.at, names, known, strict=False))
+    places = list(zip(range(rows), ids, group.at, names, _requests_of(names, requests), strict=True))
     return Packed(group.key, group.model, group.version, group.role, first, last, rows, pack(group), places)
+
+
+def _requests_of(names: Sequence[str | None], requests: Sequence[str]) -> list[str | None]:
+    """The request of each named row: it is looked at only where several predictions share a row.
+
+    Raises ValueError for a name with a NUL, which ends a text in SQLite, and is none in PostgreSQL.
+    """
+    if "\0" in "".join(filter(None, names)):
+        raise ValueError("the name of a row has a NUL in it")
+    return [None if name is None else request for name, request in zip(names, requests, strict=True)]
 
 
 def _packed_block(block: Block) -> Packed:
@@ -99,11 +106,9 @@ def _packed_block(block: Block) -> Packed:
         # One row stands for all: a row each would take longer than everything else that is done for them.
         places: list[tuple[Any, ...]] = [(block.places[0], f"{block.request}.{ALL}", at, None, None)]
     else:
-        named = block.row_ids or [None] * len(block)
-        places = [
-            (position, name, at, row_id, None if row_id is None else block.request)
-            for position, (name, row_id) in enumerate(zip(block.ids, named, strict=True))
-        ]
+        rows, named = len(block), block.row_ids or [None] * len(block)
+        requests = _requests_of(named, [block.request] * rows)
+        places = list(zip(range(rows), block.ids, [at] * rows, named, requests, strict=True))
     return Packed(key, model, block.version, block.role, at, at, len(block), pack_block(block, at), places)
 
 
