@@ -84,15 +84,17 @@ def measured(kind: str, frame: pd.DataFrame) -> Iterator[str]:
         body = msgspec.json.encode(written[0] if count == 1 else {"rows": written})
         # As the reader hands them on: many rows stay column by column.
         rows = decode_records(reader, body).rows
-        matrix = engine.encoder(rows)
-        parts = [
-            cost(lambda body=body: decode_records(reader, body), repeat),
-            cost(lambda rows=rows: engine.encoder(rows), repeat),
-            cost(lambda matrix=matrix: engine.predict(matrix), repeat),
-        ]
-        whole = cost(lambda some=some: pipeline.predict_proba(some), 10)
-        shown = " | ".join(f"{part:,.0f}" for part in (*parts, sum(parts), whole))
-        yield f"| {kind} | {count:,} | {shown} | {whole / sum(parts):.0f} x |"
+        read = cost(lambda body=body: decode_records(reader, body), repeat)
+        encode, model = 0.0, 0.0
+        if count == 1 and engine.single is not None:
+            model = cost(lambda row=rows[0], single=engine.single: single(row), repeat)
+        else:
+            matrix = engine.encoder(rows)
+            encode = cost(lambda rows=rows: engine.encoder(rows), repeat)
+            model = cost(lambda matrix=matrix: engine.predict(matrix), repeat)
+        whole, ours = cost(lambda some=some: pipeline.predict_proba(some), 10), read + encode + model
+        shown = " | ".join(f"{part:,.0f}" if part else "-" for part in (read, encode, model, ours, whole))
+        yield f"| {kind} | {count:,} | {shown} | {whole / ours:.0f} x |"
 
 
 def main() -> None:
