@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.data.parse import TextRules, read_values
+from evergreen.data.parse import EXACT, TextRules, read_values
 from evergreen.serving.by_column import canonical
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS
@@ -68,6 +68,8 @@ def _viewed(views: Any) -> int:
 
 def read_column(column: Column, values: Any) -> tuple[Field, list[Problem]]:
     """A column as a field, and the problems of its rows."""
+    if (plain := _plain(column, values)) is not None:
+        return plain, []
     if found := too_long(column, values) or _too_far(column, values):
         return NOTHING, [found]
     reading = read_values(values, column.type, TextRules(nulls=column.nulls, day_first=column.day_first))
@@ -75,6 +77,48 @@ def read_column(column: Column, values: Any) -> tuple[Field, list[Problem]]:
     unreadable = None if reading.unreadable is None else np.asarray(reading.unreadable.to_numpy(zero_copy_only=False))
     doubtful = _suspects(column, field) if unreadable is None else np.arange(len(field))
     return field, _problems(column, field, values, unreadable, doubtful) if len(doubtful) else []
+
+
+def _plain(column: Column, values: Any) -> Field | None:
+    """A column as nearly all are: of float64, or of texts, that mean themselves and break no rule. None for any other,
+    of which the exact way says the same, in a dozen calls of Arrow's.
+    """
+    import pyarrow as pa
+
+    if column.type in ("integer", "number") and pa.types.is_float64(values.type):
+        return _plain_numbers(column, values)
+    if column.type in ("category", "text") and pa.types.is_string(values.type):
+        return _plain_texts(column, values)
+    return None
+
+
+def _plain_numbers(column: Column, values: Any) -> Field | None:
+    numbers = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+    for null in null_numbers(column):
+        numbers[numbers == null] = np.nan
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < len(numbers) and not column.nullable:
+        return None
+    if len(known):
+        low, high = known.min(), known.max()
+        least = -np.finfo(np.float64).max if column.min is None else column.min
+        most = np.finfo(np.float64).max if column.max is None else column.max
+        if not least <= low <= high <= most:
+            return None
+    if column.type == "integer":
+        if not ((np.trunc(known) == known) & (np.abs(known) < EXACT)).all():
+            return None
+        # There is one zero among whole numbers.
+        numbers += 0.0
+    return Field(column.type, numbers)  # type: ignore[arg-type]
+
+
+def _plain_texts(column: Column, values: Any) -> Field | None:
+    if values.null_count and not column.nullable:
+        return None
+    field = _coded(values)
+    # The last is the null.
+    return field if all(read_value(column, name) == name for name in field.names[:-1]) else None
 
 
 def _too_far(column: Column, values: Any) -> Problem | None:
