@@ -316,7 +316,7 @@ paths = st.sampled_from(
         "/health",
         "/openapi.json",
     ]
-) | st.text("abc/%.?_", max_size=20).map(lambda text: f"/{text}")
+) | st.text("abc/%.?_", max_size=20).map(lambda text: f"http://localhost/{text}")
 kinds = st.sampled_from(
     ["application/json", "text/plain", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", ""]
 )

@@ -77,7 +77,7 @@ def _fast(reader: Reader, body: bytes, key: str) -> Rows | None:
         if key == "rows" and b'"columns"' in body[:64] and (rows := _fast_columns(reader, body)):
             return rows
         if key == "rows" and "" in reader.decoders:
-            return reader.finish_one(reader.decoders[""].decode(body))
+            return decode_single(reader, body)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return None
     return None

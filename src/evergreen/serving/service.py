@@ -22,7 +22,7 @@ from evergreen.serving.predict import Predictor
 from evergreen.serving.scheduler import Scheduler
 from evergreen.serving.security import Guard
 from evergreen.serving.shadow import Shadow
-from evergreen.serving.shortcut import Shortcut
+from evergreen.serving.shortcut import PREDICT, Shortcut
 from evergreen.serving.state import Follows, State
 from evergreen.serving.trial import Trials
 
@@ -96,7 +96,7 @@ def _routes(dependencies: Dependencies, predictor: Predictor) -> dict[str, Route
         dependencies.limits.batches,
     )
     routes = (
-        Route("predict", Scope.PREDICT, predictor.predict),
+        Route(PREDICT, Scope.PREDICT, predictor.predict),
         Route("invocations", Scope.PREDICT, predictor.invoke),
         Route("feedback", Scope.FEEDBACK, listener.listen),
     )

@@ -23,7 +23,7 @@ from evergreen.serving.wire import JSON, Ask, Pairs, Reply, content_type
 log = logging.getLogger("evergreen.serving")
 
 PREDICT = "predict"
-_ONLY, _FIRST, _LAST = b"/predict", b"/models/", b"/predict"
+_LAST, _FIRST = f"/{PREDICT}".encode(), b"/models/"
 
 # A row of a few hundred fields.
 MOST_BYTES = 8_192
@@ -41,7 +41,7 @@ class Shortcut:
 
     def leads(self, path: bytes) -> bool:
         """True where a request to a path may be answered here, given the rest of it."""
-        return path == _ONLY or (path.startswith(_FIRST) and path.endswith(_LAST))
+        return path == _LAST or (path.startswith(_FIRST) and path.endswith(_LAST))
 
     def answer(self, path: bytes, headers: Pairs, body: bytes, client: object) -> tuple[Reply, str] | None:
         """The answer and the name of its request; None for what has to go the long way, and nothing was done for it."""
@@ -92,7 +92,7 @@ class Shortcut:
         if self._guard.counts:
             return None
         names = predictor.loaded.names
-        name = path[len(_FIRST) : -len(_LAST)].decode() if path != _ONLY else names[0] if len(names) == 1 else ""
+        name = path[len(_FIRST) : -len(_LAST)].decode() if path != _LAST else names[0] if len(names) == 1 else ""
         place = predictor.loaded.place(name)
         if place is None or place.champion is None or place.challenger is not None:
             return None

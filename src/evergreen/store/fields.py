@@ -78,7 +78,7 @@ class Field:
 
 
 def as_json(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
-    """Canonical values of a field, in which NaN or None is null, as JSON has them.
+    """Canonical values of a field as JSON has them; null is NaN among numbers and truth values, None among the rest.
 
     >>> as_json("integer", [3.0, float("nan")]), as_json("datetime", [0, None])
     ([3, None], ['1970-01-01T00:00:00Z', None])
