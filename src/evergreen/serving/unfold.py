@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from struct import unpack_from
 from typing import TYPE_CHECKING, Any
 
+from evergreen.serving.footer import column_chunks
 from evergreen.serving.handles import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 MOST_BYTES = 2**28
 """Of the values of a table, unfolded."""
 
 _BATCH = 4_096
 _FILE = b"ARROW1"
+# As parquet.thrift numbers it.
+_DELTA_BYTE_ARRAY = 7
 
 Choose = Callable[["pa.Schema"], Sequence[int]]
 """Which fields of a schema are wanted. Raises TooMuch, or whatever ends the reading."""
@@ -62,24 +64,21 @@ def parquet_batches(body: bytes, choose: Choose, most_rows: int) -> "Iterator[pa
             raise TooMuch
         schema = file.schema_arrow
         wanted = [schema.field(place) for place in choose(schema)]
-        _require_small(file, {field.name for field in wanted})
+        _require_small(body, {field.name for field in wanted})
     texts = [field.name for field in wanted if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     # A long text that many rows repeat stays one text.
     with pq.ParquetFile(io.BytesIO(body), read_dictionary=texts) as file:
         yield from file.iter_batches(_BATCH, columns=[field.name for field in wanted])
 
 
-def _require_small(file: "pq.ParquetFile", names: set[str]) -> None:
-    size = 0
-    for group in range(file.metadata.num_row_groups):
-        rows = file.metadata.row_group(group)
-        for place in range(rows.num_columns):
-            column = rows.column(place)
-            if column.path_in_schema in names:
-                size += column.total_uncompressed_size
-                # Every text as what it adds to the one before: nothing says how long they get.
-                if size > MOST_BYTES or "DELTA_BYTE_ARRAY" in column.encodings:
-                    raise TooMuch
+def _require_small(body: bytes, names: set[str]) -> None:
+    wanted, size = {name.encode() for name in names}, 0
+    for chunk in column_chunks(body):
+        if chunk.path and chunk.path[0] in wanted:
+            size += max(chunk.size, 0)
+            # Every text as what it adds to the one before: nothing says how long they get.
+            if size > MOST_BYTES or _DELTA_BYTE_ARRAY in chunk.encodings:
+                raise TooMuch
 
 
 def _require_little(whole: "pa.Buffer", most_rows: int) -> None:
