@@ -1,9 +1,11 @@
 """Values of one field of many rows as an array, and that as bytes."""
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +23,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - written as UTC below
 _SMALL = 2_000
 _SIZES = (np.dtype("<i1"), np.dtype("<i2"), np.dtype("<i4"))
 _MOST_DECIMALS = 4
+_TEXTS = {str, type(None)}
 _TRIED = 16
 
 
@@ -58,10 +61,11 @@ class Field:
         """The same without texts that no row has."""
         if self.kind != "text":
             return self
-        used, places = np.unique(self.values, return_inverse=True)
-        if len(used) == len(self.names):
+        is_used = np.bincount(self.values, minlength=len(self.names)) > 0
+        if is_used.all():
             return self
-        return Field("text", places.astype(np.int32), list(map(self.names.__getitem__, used.tolist())))
+        places = (np.cumsum(is_used) - 1).astype(np.int32)[self.values]
+        return Field("text", places, [name for name, used in zip(self.names, is_used.tolist(), strict=True) if used])
 
     def tolist(self) -> list[Any]:
         """A value a row as JSON has it: null for a missing one, whole numbers whole, ISO 8601 for a moment.
@@ -99,9 +103,10 @@ def as_json(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
 
 def texts(values: Iterable[str | None]) -> Field:
     """Texts as a field: each of them once, and where it stands."""
-    listed = list(values)
-    places = {name: place for place, name in enumerate(dict.fromkeys(listed))}
-    return Field("text", np.fromiter(map(places.__getitem__, listed), np.int32, len(listed)), list(places))
+    # A text that was not seen yet is given the next place.
+    places: defaultdict[str | None, int] = defaultdict(count().__next__)
+    found = np.fromiter(map(places.__getitem__, values), np.int32)
+    return Field("text", found, list(places))
 
 
 def plain_field(values: Sequence[Any]) -> Field:
@@ -110,7 +115,7 @@ def plain_field(values: Sequence[Any]) -> Field:
     >>> plain_field(["no", "yes"]).kind, plain_field([1.5, 2]).kind
     ('text', 'number')
     """
-    if all(value is None or value.__class__ is str for value in values):
+    if set(map(type, values)) <= _TEXTS:
         return texts(values)
     return Field("number", np.asarray(values, dtype=np.float64))
 
