@@ -68,6 +68,15 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
             "columns", "the same, `columns`", (), form="columns", says=_ours, shares="evergreen", only_batches=True
         ),
         Contestant(
+            "invocations",
+            "the same, MLflow's own request",
+            (),
+            path="/invocations",
+            form="split",
+            shares="evergreen",
+            only_batches=True,
+        ),
+        Contestant(
             "arrow",
             "the same, Arrow both ways",
             (),
@@ -96,7 +105,7 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
     )
 
 
-NAMES = ("mlflow", "evergreen", "columns", "arrow", "fastapi", "flask", "bentoml", "raw", "empty", "loop")
+NAMES = ("mlflow", "evergreen", "columns", "invocations", "arrow", "fastapi", "flask", "bentoml", "raw", "empty", "loop")
 LOOP = "limit: `pipeline.predict` in a loop, no server"
 
 

@@ -72,6 +72,69 @@ def test_all_forms_of_json_are_the_same_rows(decode, value):
     assert decode(READER, written(value)) == TWO
 
 
+PLAIN = {
+    "price": 1.5,
+    "unit count": 2,
+    "gift": True,
+    "plan": "pro",
+    "größe": "1",
+    "class": "ü",
+    "at": None,
+    "last": None,
+}
+
+
+@pytest.mark.parametrize("count", [1, 64, 65, 1000])
+@pytest.mark.parametrize("names", [list(PLAIN), sorted(PLAIN), [*PLAIN, "id"], ["id", *sorted(PLAIN)]])
+def test_rows_as_arrays_are_read_by_the_compiled_check_in_any_order(names, count, monkeypatch):
+    given = [{**PLAIN, "price": place, "id": f"row {place}"} for place in range(count)]
+    split = {"columns": names, "data": [[row[name] for name in names] for row in given]}
+    wanted = [{name: row[name] for name in names} for row in given]
+    truth = ALL.exact()
+    monkeypatch.setattr(decode_module, "_parse", None)
+    for body in ({"dataframe_split": split}, {"dataframe_split": {"index": list(range(count)), **split}}):
+        read = decode_invocation(ALL, written(body))
+        assert repr(read) == repr(truth.read_records(wanted))
+    body = {"dataframe_split": split, "params": {}}
+    assert decode_invocation(ALL, written(body)).ids == [row["id"] if "id" in names else None for row in given]
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"columns": ["x", "rows"], "data": [[1, "a", 3]]},
+        {"columns": ["x", "rows"], "data": [[1]]},
+        {"columns": ["x", "rows"], "data": [{"x": 1}]},
+        {"columns": ["x", "rows", "rows"], "data": [[1, "a", "b"]]},
+        {"columns": ["x", "]"], "data": [[1, "a"]]},
+        {"columns": ["x", 3], "data": [[1, "a"]]},
+        {"columns": {"x": 0, "rows": 1}, "data": [[1, "a"]]},
+        {"columns": ["x"], "data": [[1]]},
+        {"columns": ["x", "rows", "id", "more"], "data": [[1, "a", "b", "c"]]},
+        {"data": [["columns", "[", "]"]]},
+        {},
+        [],
+    ],
+)
+def test_arrays_that_are_no_rows_are_told_as_the_exact_check_tells_them(split):
+    body = written({"dataframe_split": split})
+    problems = decode_invocation(READER, body)
+    assert isinstance(problems, tuple)
+    assert problems == decode_invocation(READER.exact(), body)
+
+
+def test_names_that_are_written_twice_are_those_written_last():
+    body = b'{"dataframe_split": {"columns": ["x", "rows"], "data": [["a", 1]], "columns": ["rows", "x"]}}'
+    assert decode_invocation(READER, body) == Rows([(1.0, "a")], [None])
+
+
+def test_more_arrays_than_rows_may_be_asked_are_not_read():
+    split = {"columns": ["x", "rows"], "data": [[1, "a"]] * 1000}
+    for most, rule in ((1000, None), (999, "rows"), (10, "rows")):
+        found = decode_invocation(READER, written({"dataframe_split": split}), most)
+        assert (found[0].rule if isinstance(found, tuple) and not isinstance(found, Rows) else None) == rule
+
+
 def test_one_bare_object_is_one_row_even_with_a_field_called_rows():
     assert decode_records(READER, b'{"rows": "a", "x": 1}') == Rows([(1.0, "a")], [None], single=True)
     assert decode_records(READER, written({"rows": RECORDS[:1]})) == Rows([(1.0, "a")], [None])

@@ -6,16 +6,15 @@ would refuse or read differently, so that only speed depends on which of them re
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from evergreen.data.parse import EXACT
 from evergreen.serving.by_column import ByColumn, by_column
 from evergreen.serving.handles import Column, Problem, Row
-from evergreen.serving.read_columns import NotSo, field_reader
-from evergreen.serving.values import LONGEST, Refusal, null_numbers, null_of, read_id, read_value
+from evergreen.serving.ordered import Order, orders
+from evergreen.serving.read_columns import NotSo, change_of, field_reader, listed
+from evergreen.serving.values import LONGEST, Refusal, null_of, read_id, read_value
 
 MOST_PROBLEMS = 20
 """How many problems are told at once."""
@@ -53,7 +52,8 @@ class Reader:
     struct: Any = field(kw_only=True)
     decoders: "Mapping[str, msgspec.json.Decoder[Any]]" = field(kw_only=True)
     finish: "Callable[[Any], tuple[Row, str | None]]" = field(kw_only=True)
-    finish_columns: "Callable[[Sequence[Sequence[Any]]], Rows]" = field(kw_only=True)
+    finish_columns: "Callable[[Sequence[Any]], Rows]" = field(kw_only=True)
+    order: Callable[[tuple[str, ...]], Order | None] = field(kw_only=True)
 
     def exact(self) -> "Reader":
         """The same without the compiled check, for values that only the exact one judges."""
@@ -87,6 +87,17 @@ class Reader:
         except NotSo:
             return None
         return None if found is None else replace(found, rows=few_as_rows(found.rows))
+
+    def finish_arrays(self, rows: Sequence[tuple[Any, ...]], places: tuple[int, ...]) -> "Rows | None":
+        """The same for what msgspec accepted as one array a row, the columns standing at these places in it."""
+        if len(rows) <= MANY:
+            return self.finish_all([self.struct(*map(row.__getitem__, places)) for row in rows])
+        columns = list(zip(*rows, strict=True))
+        try:
+            # No names of rows, where they have no place.
+            return self.finish_columns([*map(columns.__getitem__, places), None])
+        except NotSo:
+            return None
 
     def read_records(self, records: Sequence[Any], single: bool = False) -> "Rows | tuple[Problem, ...]":
         """Decoded objects as rows, or all that is wrong with them, up to MOST_PROBLEMS."""
@@ -149,8 +160,15 @@ def build_reader(columns: Sequence[Column], id_column: str | None = None) -> Rea
     by_name = msgspec.defstruct("Lists", lists, rename=names, forbid_unknown_fields=True, gc=False)
     decoders = {key: _only_decoder(list[struct], key) for key in LISTS}  # type: ignore[valid-type]
     decoders |= {"": msgspec.json.Decoder(struct), COLUMNS: _only_decoder(by_name, COLUMNS)}
-    finish, finish_columns = _finisher(columns, id_column, given), _columns_finisher(columns, id_column, given)
-    return Reader(columns, id_column, struct=struct, decoders=decoders, finish=finish, finish_columns=finish_columns)
+    return Reader(
+        columns,
+        id_column,
+        struct=struct,
+        decoders=decoders,
+        finish=_finisher(columns, id_column, given),
+        finish_columns=_columns_finisher(columns, id_column, given),
+        order=orders({names[name]: kind for name, kind, *_ in fields}, id_column if given else None),
+    )
 
 
 def _only_decoder(kind: Any, key: str) -> "msgspec.json.Decoder[Any]":
@@ -168,18 +186,11 @@ def _field_type(column: Column) -> Any:
         kind = bool
     elif column.type == "datetime":
         kind = Annotated[str, msgspec.Meta(max_length=LONGEST["datetime"])]
-    elif _listed(column):
-        kind = Literal[tuple(_listed(column))]
+    elif listed(column):
+        kind = Literal[tuple(listed(column))]
     else:
         kind = Annotated[str, msgspec.Meta(max_length=LONGEST[column.type])] | int | float
     return kind | None if column.nullable else kind
-
-
-def _listed(column: Column) -> list[str]:
-    """The only texts that a column may have, as they are written in full; empty where others may come."""
-    if column.allowed is None or not column.strict:
-        return []
-    return [label for label in column.allowed if label == label.strip() and label not in column.nulls]
 
 
 def _finisher(
@@ -187,7 +198,7 @@ def _finisher(
 ) -> "Callable[[Any], tuple[Row, str | None]]":
     """From what msgspec accepted to a canonical row: nulls, and what no type can say."""
     nulls = tuple(null_of(column) for column in columns)
-    changes = [(i, change) for i, column in enumerate(columns) if (change := _change(column)) is not None]
+    changes = [(i, change) for i, column in enumerate(columns) if (change := change_of(column)) is not None]
     names = [column.name for column in columns]
     place = names.index(id_column) if id_column is not None and not given else None
     astuple = msgspec.structs.astuple
@@ -213,13 +224,13 @@ def _finisher(
 
 def _columns_finisher(
     columns: tuple[Column, ...], id_column: str | None, given: bool
-) -> "Callable[[Sequence[Sequence[Any]]], Rows]":
+) -> "Callable[[Sequence[Any]], Rows]":
     """The same for many rows at once, of which the values of each column are given."""
-    readers = [field_reader(column, _change(column)) for column in columns]
+    readers = [field_reader(column, change_of(column)) for column in columns]
     names = [column.name for column in columns]
     place = len(names) if given else names.index(id_column) if id_column in names else None
 
-    def finish(values: Sequence[Sequence[Any]]) -> Rows:
+    def finish(values: Sequence[Any]) -> Rows:
         # The last may be of names.
         fields = [read(each) for read, each in zip(readers, values, strict=False)]
         if place is None or values[place] is None:
@@ -235,60 +246,6 @@ def _id(value: Any) -> str | None:
     if isinstance(name, Refusal):
         raise NotSo
     return name
-
-
-def _change(column: Column) -> Callable[[Any], Any] | None:
-    """What is left to do with a value that msgspec accepted, nulls being canonical; None where nothing is."""
-    numeric = column.type in ("integer", "number")
-    if numeric and null_numbers(column):
-        return partial(_exactly, column)
-    if column.type == "boolean":
-        return float
-    if column.type == "integer":
-        return _whole
-    if column.type == "number" or _listed(column):
-        return None
-    if column.type == "datetime" or (column.allowed is not None and column.strict):
-        return partial(_exactly, column)
-    return partial(_clean, frozenset(column.nulls), column.nullable)
-
-
-def _exactly(column: Column, value: Any) -> Any:
-    if value is None or value != value:  # noqa: PLR0124 - a NaN, which is null
-        return value
-    read = read_value(column, value)
-    if isinstance(read, Refusal):
-        raise NotSo
-    return read
-
-
-def _whole(value: float) -> float:
-    # Only a NaN, which is null, is not equal to itself.
-    if value == value and not (value.is_integer() and -EXACT < value < EXACT):  # noqa: PLR0124
-        raise NotSo
-    return value
-
-
-def _clean(nulls: frozenset[str], nullable: bool, value: Any) -> str | None:
-    if value is None:
-        return None
-    text = value.strip() if value.__class__ is str else _code(value)
-    if text in nulls:
-        if nullable:
-            return None
-        raise NotSo
-    if "\0" in text:
-        raise NotSo
-    return text
-
-
-def _code(value: float) -> str:
-    """A whole number as the category that it names."""
-    if isinstance(value, float) and not value.is_integer():
-        raise NotSo
-    if not -EXACT < value < EXACT:
-        raise NotSo
-    return str(int(value))
 
 
 def _printable(name: Any) -> str:
