@@ -8,13 +8,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 EXTRAS = ["pyproject.toml", "--extra", "examples", "--extra", "postgres", "--extra", "s3"]
-# Chosen by few, and large: what each adds to run.txt stands in a file of its own, and tests use both.
-CLUSTERS = ("dask", "ray")
+# Chosen by few, and large: what each adds to run.txt stands in a file of its own, and tests use them all.
+LARGE = ("dask", "ray", "numba")
 # Not for tests: wherever they are installed, every Prefect server imports them.
 WORKERS = ("docker", "kubernetes")
 # What serves neither runs flows, nor reports, nor tells people; a test holds its imports against that.
 NOT_FOR_SERVING = ("prefect", "evidently", "pandera", "apprise", "cronsim")
-ALL = [*EXTRAS, *(part for name in CLUSTERS for part in ("--extra", name))]
+ALL = [*EXTRAS, *(part for name in LARGE for part in ("--extra", name))]
 HEADER = "# Made by `make lock` from pyproject.toml. Exact versions with hashes; see CONTRIBUTING.md.\n"
 ENTRY = re.compile(r"(?m)^(?=[\w.-]+(?:\[.*\])?==)")
 
@@ -85,7 +85,7 @@ def serving(run: str) -> str:
 def main() -> None:
     dev = resolve([*ALL, "--group", "dev"], HERE / "dev.txt")
     run = resolve(EXTRAS, HERE / "run.txt")
-    files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*CLUSTERS, *WORKERS)}}
+    files = {"dev": dev, "run": run, **{name: addition(name, run, dev) for name in (*LARGE, *WORKERS)}}
     files["serve"] = serving(run)
     # What builds the project's own wheel in an image.
     files["build"] = resolve(["--group", "build"], HERE / "build.txt")

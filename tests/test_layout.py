@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,8 @@ RUN = [
     *PROJECT["project"]["dependencies"],
     *(r for e in ("examples", "postgres", "s3") for r in PROJECT["project"]["optional-dependencies"][e]),
 ]
-CLUSTERS = {name: PROJECT["project"]["optional-dependencies"][name] for name in ("dask", "ray")}
-DIRECT = {"run": RUN, "dev": [*RUN, *PROJECT["dependency-groups"]["dev"], *CLUSTERS["dask"], *CLUSTERS["ray"]]}
+LARGE = {name: PROJECT["project"]["optional-dependencies"][name] for name in ("dask", "ray", "numba")}
+DIRECT = {"run": RUN, "dev": [*RUN, *PROJECT["dependency-groups"]["dev"], *chain(*LARGE.values())]}
 
 
 PIN = re.compile(r"(?m)^([\w.-]+)(?:\[.*\])?==([^\s\\;]+)")
@@ -157,14 +158,14 @@ def test_what_runs_is_what_is_developed_with():
     assert {name: versions for name, versions in run.items() if dev.get(name) != versions} == {}
 
 
-@pytest.mark.parametrize("name", CLUSTERS)
-def test_what_a_cluster_adds_fits_what_runs_without_it(name):
+@pytest.mark.parametrize("name", LARGE)
+def test_what_an_extra_adds_fits_what_runs_without_it(name):
     run, dev, added = pins("run"), pins("dev"), pins(name)
-    assert {canonicalize_name(Requirement(wanted).name) for wanted in CLUSTERS[name]} <= added.keys()
+    assert {canonicalize_name(Requirement(wanted).name) for wanted in LARGE[name]} <= added.keys()
     assert run.keys().isdisjoint(added)
     assert {package: versions for package, versions in added.items() if dev.get(package) != versions} == {}
 
 
 def test_what_is_installed_is_what_is_pinned():
-    for name in ("prefect", "mlflow", "evidently", "pandas", "scikit-learn", "sqlalchemy", "fastapi", "dask", "ray"):
+    for name in ("prefect", "mlflow", "evidently", "pandas", "scikit-learn", "sqlalchemy", "fastapi", "dask", "ray", "numba"):
         assert version(name) in pins("dev")[name]

@@ -62,6 +62,12 @@ def test_packages_are_installed_from_the_lock_alone():
         } == set()
 
 
+def test_what_serves_holds_numba_where_it_is_asked_for():
+    (install,) = [line for line in LINES if "serve.txt" in line and "install" in line]
+    assert "${NUMBA:+--requirement /requirements/numba.txt }" in install
+    assert ("ARG", 'NUMBA=""') in STAGES["serving-packages"].steps
+
+
 @pytest.mark.parametrize("worker", ["docker", "kubernetes"])
 def test_the_lock_of_a_worker_adds_to_what_runs_and_moves_nothing(worker):
     names = [
@@ -75,7 +81,7 @@ def test_what_serves_holds_neither_the_project_nor_what_trains():
     steps = STAGES["serving"].steps
     assert [text for word, text in steps if word == "COPY"] == ["--from=serving-packages /opt/evergreen /opt/evergreen"]
     assert [text for word, text in STAGES["serving-packages"].steps if word == "COPY"] == [
-        "requirements/serve.txt /requirements/"
+        "requirements/serve.txt requirements/numba.txt /requirements/"
     ]
     assert not [text for _, text in steps if re.search("run.txt|flows|configs", text)]
 

@@ -83,7 +83,8 @@ def test_one_that_says_something_else_is_not_used(monkeypatch):
     monkeypatch.setattr(engines, "single", wrong)
     requests = frame(20, seed=2)[list(pipeline["read"].types)]
     built = build_engine(pipeline, requests, answer(pipeline, requests))
-    assert (built.name, built.why, built.single) == ("compiled", "", None)
+    assert (built.name, built.single) == ("compiled", None)
+    assert built.why.startswith("a faster way was not taken: its answers to 1 at a time are not those to all at once")
 
 
 @pytest.mark.parametrize("score", [-1e308, -750.0, -1.5, -0.0, 1e-300, 2.0, 40.0, 750.0])

@@ -8,11 +8,10 @@ from evergreen.errors import IntegrityError
 from evergreen.registry.artifact import TOLERANCE
 from evergreen.serving.encode import Encoder, compile_encoder
 from evergreen.serving.handles import Answers, Column, Engine, Row
-from evergreen.serving.models import MOVED, Predict, candidates
+from evergreen.serving.models import MOVED, Predict, candidates, told
 from evergreen.serving.parity import apart, disturbed, recorded
 from evergreen.serving.rows import frame_to_rows, rows_to_frame
 from evergreen.serving.single import Single, single
-from evergreen.serving.uncompiled import NotCompilable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,19 +73,20 @@ def build_engine(pipeline: "Pipeline", requests: "pd.DataFrame", expected: "Reco
     try:
         encoder = compile_encoder(pipeline)
     except MOVED as error:
-        return PipelineEngine(pipeline, columns, _told(error))
-    found = ""
+        return PipelineEngine(pipeline, columns, told(error))
+    found = slower = ""
     for engine in _engines(pipeline[-1], encoder):
         found = _differs(engine, itself, rows, disturbed(columns, rows))
         if not found:
-            return engine
+            return replace(engine, why=engine.why or slower)
+        slower = f"a faster way was not taken: {found}"
     return PipelineEngine(pipeline, columns, found)
 
 
 def _engines(estimator: Any, encoder: Encoder) -> Iterator[CompiledEngine]:
     """Engines that may answer, the fastest first."""
-    for why, predict in candidates(estimator, encoder):
-        engine = CompiledEngine(encoder, predict, why)
+    for name, why, predict in candidates(estimator, encoder):
+        engine = CompiledEngine(encoder, predict, why, name)
         if not why and (alone := single(estimator, encoder)) is not None:
             yield replace(engine, single=alone)
         yield engine
@@ -117,7 +117,3 @@ def _joined(parts: Sequence[Answers]) -> Answers:
         return Answers(predictions)
     stacked = np.vstack([part.probabilities for part in parts if part.probabilities is not None])
     return Answers(predictions, stacked, first.classes)
-
-
-def _told(error: BaseException) -> str:
-    return str(error) if isinstance(error, NotCompilable) else f"{type(error).__name__}: {error}"

@@ -5,7 +5,7 @@ its answers were compared with those of the estimator itself.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,29 +18,43 @@ from evergreen.serving.uncompiled import NotCompilable
 
 Matrix = npt.NDArray[Any]
 Predict = Callable[[Matrix], Answers]
+Compiler = Callable[[Any, Encoder], Predict]
 
 # What reading an attribute that has moved, or a call that takes other arguments now, ends in.
 MOVED = (AttributeError, ImportError, KeyError, IndexError, TypeError, ValueError, NotCompilable)
 
 
-def candidates(estimator: Any, encoder: Encoder) -> Iterator[tuple[str, Predict]]:
-    """Functions that may answer for an estimator, the fastest first, and why each is not a faster one.
+class Candidate(NamedTuple):
+    """A function that may answer for an estimator, the name of its engine, and why that is not a faster one."""
 
-    The last is the estimator itself.
-    """
-    name = type(estimator).__name__
-    compiler = _COMPILERS.get(name) if type(estimator).__module__.startswith("sklearn.") else None
-    predict = None if compiler is None else _compiled(compiler, estimator, encoder)
-    if predict is not None:
-        yield "", predict
-    yield f"{name} is asked as it is; rows reach it compiled", _itself(estimator)
+    engine: str
+    why: str
+    predict: Predict
 
 
-def _compiled(compiler: "Callable[[Any, Encoder], Predict]", estimator: Any, encoder: Encoder) -> Predict | None:
+def candidates(estimator: Any, encoder: Encoder) -> Iterator[Candidate]:
+    """What may answer for an estimator, the fastest first; the last is the estimator itself."""
+    name, why = type(estimator).__name__, ""
+    is_known = type(estimator).__module__.startswith("sklearn.")
+    for engine, compilers in (("numba", _BY_NUMBA), ("compiled", _COMPILERS)):
+        if is_known and name in compilers:
+            predict, why = _compiled(compilers[name], estimator, encoder, why)
+            if predict is not None:
+                yield Candidate(engine, why, predict)
+    yield Candidate("compiled", f"{name} is asked as it is; rows reach it compiled", _itself(estimator))
+
+
+def _compiled(compiler: Compiler, estimator: Any, encoder: Encoder, before: str = "") -> tuple[Predict | None, str]:
+    """A function, and why it is not a faster one; or none, and why."""
     try:
-        return compiler(estimator, encoder)
-    except MOVED:
-        return None
+        return compiler(estimator, encoder), before
+    except MOVED as error:
+        return None, told(error)
+
+
+def told(error: BaseException) -> str:
+    """What stood in the way of a faster engine, in a few words."""
+    return str(error) if isinstance(error, NotCompilable) else f"{type(error).__name__}: {error}"
 
 
 def _itself(estimator: Any) -> Predict:
@@ -159,15 +173,30 @@ def _network(estimator: Any, encoder: Encoder) -> Predict:  # noqa: ARG001
 
 
 def _histogram(estimator: Any, encoder: Encoder) -> Predict:
+    return _of_scores(estimator, histogram_trees(estimator, encoder).scores)
+
+
+def _histogram_by_numba(estimator: Any, encoder: Encoder) -> Predict:
+    try:
+        from evergreen.serving.kernel import kernel
+    except ModuleNotFoundError as error:
+        raise NotCompilable("numba is not installed, which asks its trees in less time") from error
     trees = histogram_trees(estimator, encoder)
+    if trees.masks is None:
+        raise NotCompilable("its trees are too large for the faster way")
+    return _of_scores(estimator, kernel(trees.masks, trees.order, trees.baseline).scores)
+
+
+def _of_scores(estimator: Any, scores: Callable[[Matrix], Matrix]) -> Predict:
+    """The answers of a boosted estimator whose raw scores are these, shape (rows, trees an iteration)."""
     loss = estimator._loss
     if not hasattr(estimator, "classes_"):
-        return lambda matrix: Answers(loss.link.inverse(trees.scores(matrix).ravel()).tolist())
+        return lambda matrix: Answers(loss.link.inverse(scores(matrix).ravel()).tolist())
     classes = classes_of(estimator)
     if len(classes) > 2:
 
         def predict(matrix: Matrix) -> Answers:
-            probabilities = loss.predict_proba(trees.scores(matrix))
+            probabilities = loss.predict_proba(scores(matrix))
             return labelled(classes, probabilities.argmax(axis=1), probabilities)
 
         return predict
@@ -175,7 +204,7 @@ def _histogram(estimator: Any, encoder: Encoder) -> Predict:
     from scipy.special import expit
 
     def predict_two(matrix: Matrix) -> Answers:
-        probabilities = two_columns(expit(trees.scores(matrix)[:, 0]))
+        probabilities = two_columns(expit(scores(matrix)[:, 0]))
         return labelled(classes, probabilities.argmax(axis=1), probabilities)
 
     return predict_two
@@ -194,7 +223,10 @@ def _forest(estimator: Any, encoder: Encoder) -> Predict:
     return predict
 
 
-_COMPILERS: dict[str, Callable[[Any, Encoder], Predict]] = {
+_BY_NUMBA: dict[str, Compiler] = dict.fromkeys(
+    ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), _histogram_by_numba
+)
+_COMPILERS: dict[str, Compiler] = {
     "LogisticRegression": _logistic,
     **dict.fromkeys(("LinearRegression", "Ridge", "ElasticNet"), _linear),
     **dict.fromkeys(("GradientBoostingClassifier", "GradientBoostingRegressor"), _boosting),
