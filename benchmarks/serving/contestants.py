@@ -38,6 +38,7 @@ class Contestant:
     kind: str = "application/json"
     shares: str = ""
     only_batches: bool = False
+    only_trees: bool = False
 
 
 def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
@@ -87,6 +88,16 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
             only_batches=True,
         ),
         Contestant(
+            "arrays",
+            "the same, without numba",
+            tuple(ours),
+            "/ready",
+            form="own",
+            says=_ours,
+            environment={**state, "PYTHONPATH": str(HERE / "without")},
+            only_trees=True,
+        ),
+        Contestant(
             "fastapi", "naive FastAPI", (*uvicorn, "--app-dir", str(PEERS), "naive_fastapi:app"), environment=named
         ),
         Contestant(
@@ -105,7 +116,20 @@ def contestants(home: Path, model: workload.Model) -> tuple[Contestant, ...]:
     )
 
 
-NAMES = ("mlflow", "evergreen", "columns", "invocations", "arrow", "fastapi", "flask", "bentoml", "raw", "empty", "loop")
+NAMES = (
+    "mlflow",
+    "evergreen",
+    "columns",
+    "invocations",
+    "arrow",
+    "arrays",
+    "fastapi",
+    "flask",
+    "bentoml",
+    "raw",
+    "empty",
+    "loop",
+)
 LOOP = "limit: `pipeline.predict` in a loop, no server"
 
 
