@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -99,6 +100,8 @@ def measured(kind: str, frame: pd.DataFrame, without: str = "") -> Iterator[str]
 
 
 def main() -> None:
+    if find_spec("numba") is None:
+        sys.exit("numba is missing: pip install 'evergreen[numba]'")
     frame = table()
     print("| model | rows | read and check | encode | model | together | `pipeline.predict_proba` | |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")

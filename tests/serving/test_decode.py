@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from evergreen.serving import decode as decode_module
 from evergreen.serving import table_columns, unfold
 from evergreen.serving.decode import decode_invocation, decode_records
 from evergreen.serving.handles import Column, Problem
+from evergreen.serving.ordered import orders
 from evergreen.serving.reader import Rows, build_reader
 from evergreen.serving.rows import row_to_json, rows_to_frame
 from evergreen.serving.tables import decode_arrow, decode_parquet
@@ -128,11 +130,32 @@ def test_names_that_are_written_twice_are_those_written_last():
     assert decode_invocation(READER, body) == Rows([(1.0, "a")], [None])
 
 
-def test_more_arrays_than_rows_may_be_asked_are_not_read():
-    split = {"columns": ["x", "rows"], "data": [[1, "a"]] * 1000}
-    for most, rule in ((1000, None), (999, "rows"), (10, "rows")):
-        found = decode_invocation(READER, written({"dataframe_split": split}), most)
-        assert (found[0].rule if isinstance(found, tuple) and not isinstance(found, Rows) else None) == rule
+def test_more_arrays_than_rows_may_be_asked_are_not_read(monkeypatch):
+    body = written({"dataframe_split": {"columns": ["x", "rows"], "data": [[1, "a"]] * 1000}})
+    assert len(decode_invocation(READER, body, 1000).rows) == 1000
+    assert decode_invocation(READER, body, 999)[0].rule == "rows"
+    asked = []
+    monkeypatch.setattr(decode_module, "named", asked.append)
+    assert decode_invocation(READER, body, 10)[0].rule == "rows"
+    assert asked == []
+
+
+def test_an_order_of_names_is_remembered_only_where_it_is_the_models():
+    find = orders({"x": float, "rows": str, "id": str | None}, "id")
+    assert find(("rows", "x")) is find(("rows", "x"))
+    for names in (("x",), ("x", "x"), ("x", "rows", "rows"), ("x", "rows", "y"), ("x", "rows", "id", "y"), ()):
+        strange = tuple(f"{name}" for name in names)
+        before = sys.getrefcount(strange)
+        assert find(strange) is None
+        assert sys.getrefcount(strange) == before
+
+
+@pytest.mark.parametrize(
+    "beside", [b'"index": ["\xff"]', b'"\xff": 1', b'"more": 1', b'"index": [[1, 2], {"a": null}]']
+)
+def test_what_stands_beside_arrays_is_judged_as_the_exact_check_does(beside):
+    body = b'{"dataframe_split": {"columns": ["x", "rows"], "data": [[1, "a"]], ' + beside + b"}}"
+    assert decode_invocation(READER, body) == decode_invocation(READER.exact(), body)
 
 
 def test_one_bare_object_is_one_row_even_with_a_field_called_rows():

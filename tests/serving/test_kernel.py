@@ -1,5 +1,6 @@
 """Trees as machine code say what scikit-learn says, to the last digit, and are never needed."""
 
+import importlib.abc
 import sys
 import threading
 
@@ -12,6 +13,7 @@ from evergreen.serving.encode import compile_encoder
 from evergreen.serving.histograms import histogram_trees
 from evergreen.serving.kernel import Kernel, kernel
 from evergreen.serving.rows import rows_to_frame
+from evergreen.serving.uncompiled import NotCompilable
 from tests.serving.pipelines import columns_read, features, fitted, frame, rows
 from tests.serving.test_engine import PLAIN, built, require_same
 
@@ -19,8 +21,9 @@ KIND = "hist_gradient_boosting"
 
 
 def kernel_of(pipeline):
-    trees = histogram_trees(pipeline[-1], compile_encoder(pipeline))
-    return kernel(trees.masks, trees.order, trees.baseline)
+    encoder = compile_encoder(pipeline)
+    trees = histogram_trees(pipeline[-1], encoder)
+    return kernel(trees.masks, trees.order, trees.baseline, encoder.width)
 
 
 def matrix_of(pipeline, count=300):
@@ -67,7 +70,7 @@ def test_every_category_and_what_is_none_fall_where_they_should():
     asked, matrix = kernel_of(pipeline), matrix_of(pipeline, 60)
     (column,) = np.flatnonzero(pipeline["encode"].categorical_mask_)
     known = len(pipeline["encode"].categories_.names_[0])
-    for code in (*range(known), np.nan):
+    for code in (*range(known + 2), np.nan, -1, -0.5, 0.5, 254, 255, 256, 257, 300, 1e9, -1e9, 1e30):
         matrix[:, column] = code
         np.testing.assert_array_equal(asked.scores(matrix), pipeline[-1]._raw_predict(matrix))
 
@@ -93,7 +96,25 @@ def test_without_numba_the_trees_are_asked_by_arrays_and_it_is_said(monkeypatch)
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "evergreen.serving.kernel")
     engine = built(pipeline)
-    assert (engine.name, engine.why) == ("compiled", "numba is not installed, which asks its trees in less time")
+    assert engine.name == "compiled"
+    assert engine.why == "its trees cost a third with numba: pip install 'evergreen[numba]'"
+    require_same(engine, pipeline, rows(columns_read(pipeline)))
+
+
+@pytest.mark.parametrize("error", [OSError("no LLVM here"), ImportError("of another numpy"), ModuleNotFoundError("?")])
+def test_a_numba_that_does_not_load_costs_speed_only(error, monkeypatch):
+    pipeline = fitted(KIND, "classification", PLAIN)
+
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path=None, target=None):
+            if name == "numba":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "numba")
+    monkeypatch.delitem(sys.modules, "evergreen.serving.kernel")
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    engine = built(pipeline)
+    assert (engine.name, engine.why) == ("compiled", f"numba does not work here ({type(error).__name__}: {error})")
     require_same(engine, pipeline, rows(columns_read(pipeline)))
 
 
@@ -126,6 +147,17 @@ def test_trees_that_are_too_large_or_ask_nothing_are_asked_otherwise():
     assert (built(idle).name, built(idle).why) == ("compiled", "its trees ask about nothing")
     for pipeline in (large, idle):
         require_same(built(pipeline), pipeline, rows(columns_read(pipeline)))
+
+
+def test_columns_that_are_not_there_are_not_read():
+    pipeline = fitted(KIND, "regression", PLAIN)
+    encoder = compile_encoder(pipeline)
+    trees, matrix = histogram_trees(pipeline[-1], encoder), matrix_of(pipeline)
+    with pytest.raises(NotCompilable, match="its trees ask about more than 1 columns"):
+        kernel(trees.masks, trees.order, trees.baseline, 1)
+    for width in (1, encoder.width - 1, encoder.width + 1):
+        with pytest.raises(ValueError, match=f"a matrix of {width} columns, where {encoder.width} are asked about"):
+            kernel_of(pipeline).scores(np.resize(matrix, (5, width)))
 
 
 def test_only_scikit_learns_own_class_is_compiled():

@@ -97,7 +97,7 @@ def _fast_columns(reader: Reader, body: bytes) -> Rows | None:
 def _fast_split(reader: Reader, body: bytes, most_rows: int) -> Rows | None:
     if reader.struct is None or f'"{_SPLIT}"'.encode() not in body[:64]:
         return None
-    # An array a row, and three around them; of few bytes there are no more.
+    # A row is an array, and takes two bytes a column; around all rows there are three arrays at most.
     if len(body) > 2 * len(reader.columns) * most_rows and body.count(b"[") > most_rows + 3:
         return None
     try:

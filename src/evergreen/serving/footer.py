@@ -17,24 +17,27 @@ _WIDTHS = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8, _UUID: 16}
 _DEEPEST = 16
 # parquet.thrift: where FileMetaData has its row groups, these their columns, those their metadata, and what is in that.
 _ROW_GROUPS, _COLUMNS, _META_DATA = 4, 1, 3
-_ENCODINGS, _PATH, _SIZE = 2, 3, 6
+_ENCODINGS, _SIZE = 2, 6
+
+
+class LongFooter(Exception):  # noqa: N818 - it becomes an answer
+    """A footer of more than MOST_BYTES."""
 
 
 class ColumnChunk(NamedTuple):
-    """A column of a group of rows: its path, its encodings as parquet.thrift numbers them, its bytes when unfolded."""
+    """A column of a group of rows: its encodings as parquet.thrift numbers them, and its bytes when unfolded."""
 
-    path: tuple[bytes, ...] = ()
     encodings: tuple[int, ...] = ()
     size: int = 0
 
 
 def column_chunks(body: bytes) -> Iterator[ColumnChunk]:
-    """Those of a file. Raises ValueError where it is none, or its footer is too large."""
+    """Those of a file, group after group. Raises ValueError where it is none, and LongFooter."""
     length = int.from_bytes(body[-8:-4], "little")
     if body[:4] != _MAGIC or body[-4:] != _MAGIC or length > len(body) - 12:
         raise ValueError("no Parquet file")
     if length > MOST_BYTES:
-        raise ValueError(f"a footer of more than {MOST_BYTES // 2**20} MB")
+        raise LongFooter
     footer = _Thrift(body[-8 - length : -8])
     try:
         for _ in footer.find(_ROW_GROUPS, _LIST):
@@ -51,11 +54,9 @@ def _column_chunk(footer: "_Thrift") -> ColumnChunk:
     for _ in footer.find(_META_DATA, _STRUCT):
         for field, kind in footer.fields():
             if (field, kind) == (_ENCODINGS, _LIST):
-                found = found._replace(encodings=tuple(footer.number() for _ in footer.items(_I32)))
-            elif (field, kind) == (_PATH, _LIST):
-                found = found._replace(path=tuple(footer.binary() for _ in footer.items(_BINARY)))
+                found = found._replace(encodings=tuple(footer.number(32) for _ in footer.items(_I32)))
             elif (field, kind) == (_SIZE, _I64):
-                found = found._replace(size=footer.number())
+                found = found._replace(size=footer.number(64))
             else:
                 footer.skip(kind)
     return found
@@ -72,7 +73,9 @@ class _Thrift:
         """Number and type of each field; before the next one its value has to be read or skipped."""
         field = 0
         while head := self._byte():
-            field = field + (head >> 4) if head >> 4 else self.number()
+            field = field + (head >> 4) if head >> 4 else self.number(16)
+            if field >> 15:
+                raise ValueError("a field of too high a number")
             yield field, head & 15
 
     def find(self, wanted: int, kind: int) -> Iterator[None]:
@@ -91,16 +94,12 @@ class _Thrift:
         for _ in range(size):
             yield
 
-    def number(self) -> int:
-        """A whole number."""
+    def number(self, bits: int) -> int:
+        """A whole number. Raises ValueError for one of more bits, of which other readers take the lowest."""
         value = self._varint()
+        if value >> bits:
+            raise ValueError(f"a number of more than {bits} bits")
         return (value >> 1) ^ -(value & 1)
-
-    def binary(self) -> bytes:
-        """Bytes."""
-        size = self._varint()
-        self._at += size
-        return self._data[self._at - size : self._at]
 
     def skip(self, kind: int, depth: int = 0) -> None:
         """Go past a value of this type."""
@@ -111,7 +110,8 @@ class _Thrift:
         elif kind in (_I16, _I32, _I64):
             self._varint()
         elif kind == _BINARY:
-            self.binary()
+            size = self._varint()
+            self._at += size
         elif kind in (_LIST, _SET):
             size, found = self._list()
             self._skip_all(size, [found], depth)

@@ -1,7 +1,8 @@
-"""Trees of few leaves for any number of rows, as machine code: what `masks` does by arrays, in a third of its time.
+"""Trees of few leaves for any number of rows, as machine code: what `masks` does by arrays, a block of rows at a time.
 
 Nothing imports this module but what wants numba, which is an extra and large. It compiles at the first call, in a
-second or two; that is when a model is loaded, and its answers are held against those of its pipeline.
+second or two; that is when a model is loaded, and its answers are held against those of its pipeline. What it compiles
+checks no bounds: `kernel` sees to it that no index is outside.
 """
 
 from dataclasses import dataclass
@@ -40,9 +41,12 @@ class Kernel:
     words: Matrix
     leaves: Matrix
     baseline: Matrix
+    width: int
 
     def scores(self, matrix: Matrix) -> Matrix:
         """Raw scores, shape (rows, trees an iteration), to the last digit as scikit-learn adds them up."""
+        if matrix.shape[1] != self.width:
+            raise ValueError(f"a matrix of {matrix.shape[1]} columns, where {self.width} are asked about")
         found: Matrix = _scores(
             np.ascontiguousarray(matrix),
             (self.columns, self.starts, self.counts, self.firsts, self.steps),
@@ -54,15 +58,17 @@ class Kernel:
         return found
 
 
-def kernel(masks: Masks, order: Matrix | None, baseline: Matrix) -> Kernel:
-    """For masks of trees whose columns are the matrix's in this `order` (None: in its own).
+def kernel(masks: Masks, order: Matrix | None, baseline: Matrix, width: int) -> Kernel:
+    """For masks of trees whose columns are those of a matrix of this width, in this `order` (None: in its own).
 
-    Raises NotCompilable where the trees ask about nothing.
+    Raises NotCompilable where the trees ask about nothing, or about a column that is not there.
     """
     rulings = masks.rulings
     if not rulings:
         raise NotCompilable("its trees ask about nothing")
     columns = [ruling.feature if order is None else int(order[ruling.feature]) for ruling in rulings]
+    if not 0 <= min(columns) <= max(columns) < width:
+        raise NotCompilable(f"its trees ask about more than {width} columns")
     counts = [-1 if ruling.thresholds is None else len(ruling.thresholds) for ruling in rulings]
     steps = [0 if count < 0 else 1 << (count.bit_length() - 1) for count in counts]
     # As many as a search of these steps can reach: nothing is beyond an infinite one.
@@ -81,6 +87,7 @@ def kernel(masks: Masks, order: Matrix | None, baseline: Matrix) -> Kernel:
         words=np.concatenate([ruling.words for ruling in rulings]),
         leaves=masks.leaves.ravel(),
         baseline=baseline,
+        width=width,
     )
 
 
@@ -92,21 +99,21 @@ def _begins(sizes: list[int]) -> Matrix:
 def _scores(matrix, rulings, thresholds, words, leaves, baseline):  # type: ignore[no-untyped-def]
     trees = words.shape[1]
     found = np.empty((len(matrix), len(baseline)))
-    values = np.empty(_BLOCK)
+    numbers = np.empty(_BLOCK)
     places = np.empty((len(rulings[0]), _BLOCK), np.intp)
     left = np.empty((_BLOCK, trees), words.dtype)
     leaf = np.empty((_BLOCK, trees), np.intp)
     for start in range(0, len(matrix), _BLOCK):
         block = matrix[start : start + _BLOCK]
-        _stand(block, rulings, thresholds, values, places)
-        _rule_out(len(block), places, words, left)
-        _fall(len(block), left, len(leaves) // trees, leaf)
-        _add(leaf, leaves, baseline, values, found[start : start + _BLOCK])
+        _find_places(block, rulings, thresholds, numbers, places)
+        _mask_leaves(len(block), places, words, left)
+        _find_leaves(len(block), left, len(leaves) // trees, leaf)
+        _add_leaves(leaf, leaves, baseline, numbers, found[start : start + _BLOCK])
     return found
 
 
 @njit(nogil=True)
-def _stand(block, rulings, thresholds, values, places):  # type: ignore[no-untyped-def]
+def _find_places(block, rulings, thresholds, values, places):  # type: ignore[no-untyped-def]
     """The row of the words that each value stands for: of a number as `Ruling.places` says, one step at a time."""
     columns, starts, counts, firsts, steps = rulings
     rows = len(block)
@@ -132,7 +139,7 @@ def _stand(block, rulings, thresholds, values, places):  # type: ignore[no-untyp
 
 
 @njit(nogil=True)
-def _rule_out(rows, places, words, left):  # type: ignore[no-untyped-def]
+def _mask_leaves(rows, places, words, left):  # type: ignore[no-untyped-def]
     """What is left of each tree's leaves."""
     trees = words.shape[1]
     for row in range(rows):
@@ -146,7 +153,7 @@ def _rule_out(rows, places, words, left):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _fall(rows, left, most, leaf):  # type: ignore[no-untyped-def]
+def _find_leaves(rows, left, most, leaf):  # type: ignore[no-untyped-def]
     """Where the first leaf that is left stands among all: the number of zeros below the lowest bit."""
     for row in range(rows):
         for tree in range(left.shape[1]):
@@ -159,7 +166,7 @@ def _fall(rows, left, most, leaf):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _add(leaf, values, baseline, total, found):  # type: ignore[no-untyped-def]
+def _add_leaves(leaf, values, baseline, total, found):  # type: ignore[no-untyped-def]
     """The values of the leaves, tree after tree."""
     rows, width = len(found), len(baseline)
     for number in range(width):

@@ -179,12 +179,15 @@ def _histogram(estimator: Any, encoder: Encoder) -> Predict:
 def _histogram_by_numba(estimator: Any, encoder: Encoder) -> Predict:
     try:
         from evergreen.serving.kernel import kernel
-    except ModuleNotFoundError as error:
-        raise NotCompilable("numba is not installed, which asks its trees in less time") from error
+    except Exception as error:
+        # Whatever is wrong with it, such as a library that does not load: the model is served without.
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            raise NotCompilable("its trees cost a third with numba: pip install 'evergreen[numba]'") from error
+        raise NotCompilable(f"numba does not work here ({type(error).__name__}: {error})") from error
     trees = histogram_trees(estimator, encoder)
     if trees.masks is None:
         raise NotCompilable("its trees are too large for the faster way")
-    return _of_scores(estimator, kernel(trees.masks, trees.order, trees.baseline).scores)
+    return _of_scores(estimator, kernel(trees.masks, trees.order, trees.baseline, encoder.width).scores)
 
 
 def _of_scores(estimator: Any, scores: Callable[[Matrix], Matrix]) -> Predict:

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-# As many clients with an order each are remembered; making what reads one takes about a millisecond.
+# So many orders are remembered, as each of a model's clients has one. What reads one is made in less than a
+# millisecond for 20 columns, in 15 for 1,000.
 _MOST_ORDERS = 16
 
 
 class Order(NamedTuple):
-    """The compiled check of whole bodies with this order; `places` are those of the model's columns in it, in turn, and
-    last that of the rows' names, if they are given.
+    """The compiled check of whole bodies whose columns stand in one order.
+
+    `places`: for each column of the model its position in a row; then that of the row's name, where names are given.
     """
 
     decoder: "msgspec.json.Decoder[Any]"
@@ -27,17 +29,21 @@ def orders(fields: Mapping[str, Any], optional: str | None) -> Callable[[tuple[s
     >>> order(("plan", "price")).places, order(("id", "plan", "price")).places, order(("plan", "id"))
     ((1, 0), (2, 1, 0), None)
     """
+    known = (set(fields), set(fields) - {optional})
+
+    def order(names: tuple[str, ...]) -> Order | None:
+        # Nothing is remembered of names that are none of the model's.
+        is_known = len(names) <= len(fields) and len(found := set(names)) == len(names) and found in known
+        return compiled(names) if is_known else None
 
     @lru_cache(_MOST_ORDERS)
-    def order(names: tuple[str, ...]) -> Order | None:
-        wanted = [name for name in fields if name in names or name != optional]
-        if sorted(wanted) != sorted(names):
-            return None
+    def compiled(names: tuple[str, ...]) -> Order:
         row: Any = tuple[tuple(fields[name] for name in names)]  # type: ignore[misc]
-        split = msgspec.defstruct("Split", [("columns", list[str]), ("data", list[row])], gc=False)
+        head: list[Any] = [("columns", list[str]), ("data", list[row]), ("index", Any, None)]
+        split = msgspec.defstruct("Split", head, forbid_unknown_fields=True, gc=False)
         told: list[Any] = [("dataframe_split", split), ("params", Any, None)]
         body = msgspec.defstruct("Body", told, forbid_unknown_fields=True, gc=False)
-        return Order(msgspec.json.Decoder(body), tuple(map(names.index, wanted)))
+        return Order(msgspec.json.Decoder(body), tuple(names.index(name) for name in fields if name in names))
 
     return order
 

@@ -4,6 +4,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evergreen.serving.by_column import ByColumn
+from evergreen.serving.footer import MOST_BYTES as LONGEST
+from evergreen.serving.footer import LongFooter
 from evergreen.serving.handles import Column, Problem
 from evergreen.serving.reader import MOST_PROBLEMS, Reader, Rows, few_as_rows
 from evergreen.serving.table_columns import NOTHING, fits, read_column, too_long, whole
@@ -67,6 +69,8 @@ def _read(
         return wrong.problems
     except TooMuch:
         return (too_much(most_rows),)
+    except LongFooter:
+        return (Problem("body", f"has a footer of more than {LONGEST // 2**20} MB; write larger row groups"),)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         # A name that is no UTF-8 is a ValueError, too.
         return (Problem("body", f"is no whole {kind} ({type(error).__name__})"),)

@@ -64,21 +64,24 @@ def parquet_batches(body: bytes, choose: Choose, most_rows: int) -> "Iterator[pa
             raise TooMuch
         schema = file.schema_arrow
         wanted = [schema.field(place) for place in choose(schema)]
-        _require_small(body, {field.name for field in wanted})
+        chunks = file.metadata.num_row_groups * file.metadata.num_columns
+    _require_small(body, chunks)
     texts = [field.name for field in wanted if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     # A long text that many rows repeat stays one text.
     with pq.ParquetFile(io.BytesIO(body), read_dictionary=texts) as file:
         yield from file.iter_batches(_BATCH, columns=[field.name for field in wanted])
 
 
-def _require_small(body: bytes, names: set[str]) -> None:
-    wanted, size = {name.encode() for name in names}, 0
+def _require_small(body: bytes, chunks: int) -> None:
+    """Of so many columns of groups of rows, as Arrow sees them: no column is there that is not wanted."""
+    size = 0
     for chunk in column_chunks(body):
-        if chunk.path and chunk.path[0] in wanted:
-            size += max(chunk.size, 0)
-            # Every text as what it adds to the one before: nothing says how long they get.
-            if size > MOST_BYTES or _DELTA_BYTE_ARRAY in chunk.encodings:
-                raise TooMuch
+        chunks, size = chunks - 1, size + max(chunk.size, 0)
+        # Every text as what it adds to the one before: nothing says how long they get.
+        if size > MOST_BYTES or _DELTA_BYTE_ARRAY in chunk.encodings:
+            raise TooMuch
+    if chunks:
+        raise ValueError("a footer that can be read in two ways")
 
 
 def _require_little(whole: "pa.Buffer", most_rows: int) -> None:
