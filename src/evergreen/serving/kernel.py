@@ -18,6 +18,7 @@ from evergreen.serving.uncompiled import NotCompilable
 Matrix = npt.NDArray[Any]
 # So many rows are asked at once: their words fit into a core's first cache.
 _BLOCK = 32
+# For counting bits (Warren, Hacker's Delight, 2012, 5-1): words of 64 bits, as numba would else compute with floats.
 _ONE = np.uint64(1)
 _PAIRS, _FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
 _EIGHTS, _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
