@@ -120,7 +120,7 @@ def test_a_footer_that_would_take_long_is_not_walked_through(monkeypatch):
 @pytest.mark.parametrize("how", [{}, {"use_dictionary": False, "column_encoding": {"ü": "DELTA_BYTE_ARRAY"}}])
 def test_a_footer_is_not_believed_where_arrow_reads_another(how, monkeypatch):
     body = written(TABLE.select(["a", "ü"]), **how)
-    (chunks, *_) = [list(column_chunks(body))]
+    chunks = list(column_chunks(body))
     monkeypatch.setattr(unfold, "column_chunks", lambda body: iter(chunks[:1]))
     (problem,) = decode_parquet(READER, body)
     assert (problem.rule, problem.why) == ("body", "is no whole Parquet file (ValueError)")
@@ -134,6 +134,6 @@ def test_a_number_that_others_would_cut_short_is_refused():
     assert body.count(short) == 1
     length = int.from_bytes(body[-8:-4], "little") + len(long) - len(short)
     changed = body.replace(short, long)[:-8] + length.to_bytes(4, "little") + b"PAR1"
-    (column,) = [pq.ParquetFile(io.BytesIO(changed)).metadata.row_group(0).column(1)]
+    column = pq.ParquetFile(io.BytesIO(changed)).metadata.row_group(0).column(1)
     assert "DELTA_BYTE_ARRAY" in column.encodings
     assert decode_parquet(READER, changed)[0].why == "is no whole Parquet file (ValueError)"
