@@ -46,8 +46,8 @@ HERE = Path(__file__).parent
 
 class Traced(LogisticRegression):
     def fit(self, X, y):
-        (HERE / "seen" / f"{os.getppid()}-{os.getpid()}").touch()
-        deadline = time.monotonic() + 120
+        (HERE / "seen" / f"{os.getppid()}-{os.getpid()}-{os.nice(0)}").touch()
+        deadline = time.monotonic() + 300
         while (HERE / "meet").exists() and len(list((HERE / "seen").iterdir())) < 2:
             assert time.monotonic() < deadline, "nobody came"
             time.sleep(0.05)
@@ -77,15 +77,18 @@ class Traces:
 
     def workers(self) -> set[int]:
         """Processes that fitted, but for this one."""
-        return {pid for _, pid in self._seen() if pid != os.getpid()}
+        return {pid for _, pid, _ in self._seen() if pid != os.getpid()}
 
     def parents(self) -> set[int]:
         """What started them: a nanny with Dask, the node's own process with Ray."""
-        return {parent for parent, pid in self._seen() if pid != os.getpid()}
+        return {parent for parent, pid, _ in self._seen() if pid != os.getpid()}
 
-    def _seen(self) -> list[tuple[int, int]]:
-        names = [path.name.partition("-") for path in (self.folder / "seen").iterdir()]
-        return [(int(parent), int(pid)) for parent, _, pid in names]
+    def niceness(self) -> set[int]:
+        """How far they give way to other processes."""
+        return {nice for _, _, nice in self._seen()}
+
+    def _seen(self) -> list[tuple[int, ...]]:
+        return [tuple(map(int, path.name.split("-"))) for path in (self.folder / "seen").iterdir()]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,9 @@ def clusters(traces: Traces) -> Iterator[Callable[[str], str]]:
     started: dict[str, str] = {}
     with ExitStack() as running, tempfile.TemporaryDirectory(prefix="ev", ignore_cleanup_errors=True) as folder:
         # Ray's sockets stand below this folder, and their paths must be short.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(traces.folder)])}
+        path = os.pathsep.join([str(REPOSITORY), str(traces.folder)])
+        # Beside other tests a worker of Ray's own niceness waits for minutes.
+        environment = {**os.environ, "PYTHONPATH": path, "RAY_worker_niceness": "0"}
 
         def address(runner: str) -> str:
             if runner not in started:
@@ -259,6 +264,7 @@ def test_a_cluster_of_this_machine_is_started_for_the_search_and_ends_with_it(
     found = search(flows, job_of(traced, first_moment, runner=runner, workers=2))
     assert len(found.trials) == 4
     assert len(traces.workers()) == 2
+    assert traces.niceness() == {os.nice(0)}
     left = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=30)[1]
     # Python's own, started once with the first process that is spawned; it ends with this one.
     assert [child.cmdline() for child in left if "resource_tracker" not in " ".join(child.cmdline())] == []

@@ -18,6 +18,7 @@ _CONNECT_SECONDS = 60
 _GLANCE_SECONDS = 5.0
 # A node that died may be started again by whoever watches over it.
 _ALONE_SECONDS = 60.0
+_NICENESS = "RAY_worker_niceness"
 # Trials hand each other paths: Ray's smallest store is more than enough, its default a third of the memory.
 _STORE_BYTES = 80 * 2**20
 
@@ -46,8 +47,16 @@ def local_ray(workers: int) -> Iterator[None]:
 
 @contextmanager
 def _handed_down() -> Iterator[None]:
-    """What a node of this machine inherits: modules are found where this process finds them, and nobody is told."""
-    handed = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
+    """What a node of this machine inherits: modules are found where this process finds them, and nobody is told.
+
+    Its workers get the CPU as threads of this process would: with Ray's own niceness of 15 they stand still for minutes
+    beside other work.
+    """
+    handed = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        _NICENESS: os.environ.get(_NICENESS, "0"),
+    }
     before = {name: os.environ.get(name) for name in handed}
     os.environ.update(handed)
     try:
