@@ -80,6 +80,13 @@ def small_spec() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """What is the same for all processes that test, and is made once, lies here."""
+    own = tmp_path_factory.getbasetemp()
+    os.environ[servers.SHARED] = str(own if worker_id == "master" else own.parent)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def warm_smoke_tests() -> Iterator[None]:
     """Smoke tests are made in processes that are forked from a warm one; their own tests start them cold."""
     with pytest.MonkeyPatch.context() as patch:
@@ -186,15 +193,20 @@ def without_pictures() -> Iterator[None]:
 def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Prefect's API at its address, on a database of its own, for the tests that run flows."""
     os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
-    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_LOGGING_EXTRA_LOGGERS"] = "evergreen"
     # Stages that a test calls outside a flow have no page to say it on.
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+    folder = tmp_path_factory.mktemp("orchestrator")
+    with servers.prefect_server(folder, auth=None, more=servers.BRIEF) as running:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+        from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield str(PREFECT_API_URL.value())
+        with temporary_settings({PREFECT_API_URL: running.api.url}):
+            yield running.api.url
+            # What they still have to say is said before the server ends.
+            APILogWorker.drain_all()
+            EventsWorker.drain_all()
 
 
 @pytest.fixture(scope="session")

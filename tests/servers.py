@@ -1,18 +1,15 @@
 """Prefect's server as a team runs it: a process of its own, with its services, behind a password."""
 
-import atexit
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,23 @@ import httpx
 
 from evergreen.orchestrator.api import PrefectApi
 from evergreen.orchestrator.names import POOL
+from evergreen.store.lock import exclusive
 
+# To know the types of blocks, which no test asks for, a server imports every integration that is installed.
+NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false"}
 # Its services look at once, not when a team would be content with.
 QUICK = {
+    **NO_BLOCKS,
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_UI_ENABLED": "false",
     "DO_NOT_TRACK": "true",
 }
-DATABASE, MEMO = "prefect.db", "memo_store.toml"
+# As Prefect starts a server that is there for one process only: without the services that wake up by themselves.
+BRIEF = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+DATABASE = "prefect.db"
+# A folder of all processes that test, named by this variable.
+SHARED = "TESTS_SHARED_FOLDER"
 
 
 @dataclass(frozen=True)
@@ -53,31 +58,21 @@ def bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
-@cache
-def _migrated() -> Path:
-    """Where a database of Prefect's lies when one has been migrated: half of what a server's first start takes."""
-    return Path(tempfile.mkdtemp(prefix="evergreen-prefect-"))
-
-
 def place_migrated(home: Path) -> None:
-    """Put a migrated database into a home of Prefect's that has none, where a server of this process left one."""
-    if (_migrated() / DATABASE).exists() and not (home / DATABASE).exists():
-        shutil.copytree(_migrated(), home, dirs_exist_ok=True)
+    """Put a migrated database into a home of Prefect's that has none: half of what a server's first start takes.
 
-
-def keep_migrated(home: Path) -> None:
-    """Keep the database of a server that is up and empty, for the next one."""
-    if not (home / DATABASE).exists() or (_migrated() / DATABASE).exists():
-        return
-    half = _migrated() / "half"
-    # Consistent, though the server is at work.
-    with closing(sqlite3.connect(home / DATABASE)) as source, closing(sqlite3.connect(half)) as copy:
-        source.backup(copy)
-    half.rename(_migrated() / DATABASE)
-    # What it says is in the database, its blocks, no other server looks for again.
-    if (home / MEMO).exists():
-        shutil.copy(home / MEMO, _migrated() / MEMO)
-    atexit.register(shutil.rmtree, _migrated(), ignore_errors=True)
+    It is migrated once for all processes that test.
+    """
+    kept = Path(os.environ[SHARED]) / "prefect"
+    with exclusive(kept.with_suffix(".lock"), timeout_seconds=300):
+        if not kept.exists():
+            half = Path(tempfile.mkdtemp(dir=kept.parent))
+            command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+            environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(half)}
+            subprocess.run(command, env=environment, capture_output=True, check=True)
+            half.rename(kept)
+    if not (home / DATABASE).exists():
+        shutil.copytree(kept, home, dirs_exist_ok=True)
 
 
 @contextmanager
@@ -102,7 +97,6 @@ def prefect_server(
     try:
         server = PrefectServer(PrefectApi(f"http://127.0.0.1:{port}/api", auth), folder)
         wait_for(server.api.health, running)
-        keep_migrated(home)
         yield server
     finally:
         stop(running)

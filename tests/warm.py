@@ -54,11 +54,14 @@ def forks() -> Any:
 
 def warm() -> None:
     """Import everything, and keep the pages of it shared: collecting would write to them all."""
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
     from sqlalchemy.orm import configure_mappers
 
     for name in NEEDED:
         importlib.import_module(name)
     configure_mappers()
+    # The first model that a process logs has MLflow list every file of what is installed.
+    warn_dependency_requirement_mismatches(["mlflow"])
     gc.collect()
     gc.freeze()
 

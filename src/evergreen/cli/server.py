@@ -29,8 +29,15 @@ if TYPE_CHECKING:
 CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
 # A first start migrates Prefect's database: 12 s of CPU, longer on a busy machine.
 _PATIENCE_SECONDS = 120.0
-# As Prefect's own temporary server: no pages, no services that belong to a lasting one.
-_TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+# As Prefect's own temporary server: no pages, no services that belong to a lasting one. Nor types of blocks, which a
+# lasting one registers when it starts: to find them every integration is imported that is installed.
+_TEMPORARY = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
+    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+}
 
 
 def is_chosen(environment: Mapping[str, str]) -> bool:
@@ -119,12 +126,14 @@ def _wait(lives: Callable[[], bool], health: str, log: Path) -> None:
     import httpx
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline and lives():
-        try:
-            if httpx.get(health, timeout=5.0).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
+    # Certificates take longer to read than a server of this machine takes to answer.
+    with httpx.Client(timeout=5.0, verify=health.startswith("https")) as client:
+        while time.monotonic() < deadline and lives():
+            try:
+                if client.get(health).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
     raise UnavailableError(f"Prefect's server does not start; see {log}, or set PREFECT_API_URL to one that runs")
 
 
