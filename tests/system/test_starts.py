@@ -53,6 +53,8 @@ def test_a_schedule_fires_and_its_run_retrains_to_a_first_champion(site, schedul
     assert [run.id for run in site.runs() if "auto-scheduled" in run.tags] == [scheduled.id], "it was switched off"
 
 
+# Nothing in it asks the databases for what the schedule's run has not asked them for already.
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
 def test_a_run_with_the_values_of_the_form_retrains(site, scheduled):
     as_of = scheduled.expected_start_time + timedelta(seconds=1)
     values = {"model": site.model, "reason": "manual", "as_of": as_of.isoformat(), "dry_run": False, "force": True}
@@ -63,6 +65,8 @@ def test_a_run_with_the_values_of_the_form_retrains(site, scheduled):
     assert run.message.startswith(f"The {site.model} challenger")
 
 
+# How turns are taken on PostgreSQL, the store's own tests show.
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
 def test_a_run_that_meets_another_is_dropped_and_the_ledger_says_why(site, scheduled):
     before = site.champion
     with take_turn(site.settings.store_url, site.model, "the test", datetime.now(UTC)):

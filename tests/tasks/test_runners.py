@@ -212,19 +212,26 @@ def learned(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def threads_found() -> dict[str, Any]:
+    """What the search finds on threads of this process; whoever asks first has it filled in."""
+    return {}
+
+
 @pytest.mark.parametrize("runner", NAMES)
 def test_two_workers_share_the_trials_and_find_what_threads_find(
-    traced, traces, flows, clusters, first_moment, runner, monkeypatch
+    traced, traces, flows, clusters, first_moment, runner, threads_found
 ):
     address = clusters(runner)
-    here = flows.retrain(model="tiny", as_of=first_moment)
-    shutil.rmtree(traced.settings.work)
+    if not threads_found:
+        threads_found |= learned(flows.retrain(model="tiny", as_of=first_moment).evidence)
+        shutil.rmtree(traced.settings.work)
     traced.change(training__search={"runner": runner, "address": address})
     traces.order("meet")
     there = flows.retrain(model="tiny", as_of=first_moment, force=True)
     assert len(traces.workers()) == len(traces.parents()) == 2
     assert not any(trial.reused for trial in there.evidence.trials)
-    assert learned(there.evidence) == learned(here.evidence)
+    assert learned(there.evidence) == threads_found
     assert there.champion == traced.champion()
 
 
@@ -271,13 +278,13 @@ def test_a_cluster_of_this_machine_is_started_for_the_search_and_ends_with_it(
 
 
 @pytest.mark.parametrize("runner", NAMES)
-def test_ctrl_c_in_a_search_leaves_nothing_running(traced, traces, runner):
+def test_ctrl_c_in_a_search_leaves_nothing_running(traced, traces, orchestrator, runner):
     for name in ("flows", "tasks"):
         (traced.folder / name).symlink_to(REPOSITORY / name)
     traced.change(training__search={"runner": runner, "workers": 2})
     traces.order("sleep")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment["PYTHONPATH"] = str(traces.folder)
+    environment |= {"PYTHONPATH": str(traces.folder), "PREFECT_API_URL": orchestrator}
     command = [str(Path(sys.executable).parent / "evergreen"), "run", "tiny", "--as-of", "2026-04-01"]
     # What a shell starts in its background ignores Ctrl-C and hands that down; these children shall not.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
