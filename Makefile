@@ -9,7 +9,7 @@ CORES  ?= $(shell nproc 2>/dev/null || echo 2)
 # BLAS and OpenMP threads fight over shared cores: trials run side by side instead.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
-# Modules are compiled once, and not by each of the hundred processes that tests start.
+# Modules are compiled once, and not by every process anew: tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo loop up down test check lint types imports lock clean
@@ -38,8 +38,8 @@ up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker, serving;
 down: $(STAMP)  ## stop what `make up` started
 	@$(BIN)/evergreen down
 
-test: $(STAMP)  ## every test, a file at a time on every core and two more, as many tests wait for servers
-	$(BIN)/python -m pytest -n $$(($(CORES) + 2)) --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## every test, a file at a time on every core and three more, as many tests wait for servers
+	$(BIN)/python -m pytest -n $$(($(CORES) + 3)) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

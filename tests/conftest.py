@@ -31,18 +31,21 @@ from tests.warm import Smoke
 # What takes minutes comes first: what is begun last must be short, or one worker ends long after the others.
 LONGEST = (
     "tests/cli/test_loop.py",
-    "tests/system/test_starts.py",
-    "tests/faults/test_killed.py",
-    "tests/faults/test_people_killed.py",
     "tests/faults/test_killed_on_postgresql.py",
     "tests/tasks/test_runners.py",
-    "tests/cli/test_up.py",
+    "tests/system/test_starts.py",
+    "tests/faults/test_killed.py",
     "tests/faults/test_registry_fails.py",
-    "tests/faults/test_crowded.py",
-    "tests/cli/test_run_command.py",
-    "tests/cli/test_reproduce.py",
-    "tests/deployments/test_start.py",
     "tests/flows/test_shipped_specs.py",
+    "tests/cli/test_run_command.py",
+    "tests/flows/test_retrain.py",
+    "tests/orchestrator/test_deploy.py",
+    "tests/deployments/test_start.py",
+    "tests/cli/test_up.py",
+    "tests/stages/states/test_sequences.py",
+    "tests/faults/test_people_killed.py",
+    "tests/faults/test_crowded.py",
+    "tests/cli/test_reproduce.py",
 )
 
 
@@ -80,10 +83,10 @@ def small_spec() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is the same for all processes that test, and is made once, lies here."""
     own = tmp_path_factory.getbasetemp()
-    os.environ[servers.SHARED] = str(own if worker_id == "master" else own.parent)
+    os.environ[servers.SHARED] = str(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -202,16 +205,17 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         from prefect.logging.handlers import APILogWorker
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
+        # Not in the environment, which commands inherit that start servers of their own.
         with temporary_settings({PREFECT_API_URL: running.api.url}):
             yield running.api.url
             # What they still have to say is said before the server ends.
-            APILogWorker.drain_all()
-            EventsWorker.drain_all()
+            APILogWorker.drain_all(timeout=30)
+            EventsWorker.drain_all(timeout=30)
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PrefectServer]:
-    """A real server with all its services, for tests of what the in-process one does not do: schedules, automations."""
+    """A real server with all its services, for tests of what the brief one does not do: schedules, automations."""
     with servers.prefect_server(tmp_path_factory.mktemp("prefect-server")) as running:
         yield running
 

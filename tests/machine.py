@@ -14,7 +14,7 @@ from evergreen.orchestrator.api import PrefectApi
 from evergreen.supervisor.launch import is_of_home
 from evergreen.supervisor.processes import Marked, marked_processes
 from evergreen.supervisor.state import UpState, read_state
-from tests.servers import NO_BLOCKS, place_migrated, wait_for
+from tests.servers import place_migrated, wait_for
 
 REPOSITORY = Path(__file__).parents[1]
 PREFIXES = ("PREFECT_", "EVERGREEN_", "MLFLOW_")
@@ -63,7 +63,7 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     """Of commands that are run for a project; nothing of this process's own addresses is in it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
     places = {"EVERGREEN_HOME": str(folder / "home"), "EVERGREEN_CONFIGS": str(folder / "configs")}
-    return {**own, **places, **NO_BLOCKS, "MLFLOW_DISABLE_TELEMETRY": "true", "COLUMNS": "200", **(more or {})}
+    return {**own, **places, "MLFLOW_DISABLE_TELEMETRY": "true", "COLUMNS": "200", **(more or {})}
 
 
 def evergreen(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -69,7 +69,8 @@ def place_migrated(home: Path) -> None:
             half = Path(tempfile.mkdtemp(dir=kept.parent))
             command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
             environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(half)}
-            subprocess.run(command, env=environment, capture_output=True, check=True)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
             half.rename(kept)
     if not (home / DATABASE).exists():
         shutil.copytree(kept, home, dirs_exist_ok=True)
@@ -85,7 +86,8 @@ def prefect_server(
     """
     home = folder / "prefect"
     home.mkdir(parents=True, exist_ok=True)
-    place_migrated(home)
+    if "PREFECT_API_DATABASE_CONNECTION_URL" not in (more or {}):
+        place_migrated(home)
     port = port or free_port()
     environment = {**bare_environment(), **QUICK, "PREFECT_HOME": str(home), **(more or {})}
     if auth:

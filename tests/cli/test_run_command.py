@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import numpy as np
+import psutil
 import pytest
 
 from evergreen.orchestrator.api import PrefectApi
@@ -131,7 +132,7 @@ def heeded_ctrl_c() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
-def test_ctrl_c_in_training_stops_at_once_and_the_next_run_goes_on(anchored, command, process, orchestrator):
+def test_ctrl_c_in_training_stops_at_once_and_the_next_run_goes_on(anchored, command, process):
     (anchored.folder / "slow_estimator.py").write_text(SLOW)
     candidate = {"kind": "custom", "estimator": "slow_estimator:Slow", "grid": {"C": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}
     anchored.change(training__search={"workers": 1}, training__candidates=[candidate])
@@ -140,10 +141,14 @@ def test_ctrl_c_in_training_stops_at_once_and_the_next_run_goes_on(anchored, com
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(line, **options, **pipes, start_new_session=True) as running:
         seen = [next(text for text in running.stdout if " trial " in text) for _ in range(2)]
+        # Prefect's temporary server among them.
+        family = psutil.Process(running.pid).children(recursive=True)
         # A terminal's Ctrl-C reaches every process of the command.
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=120)
     assert running.returncode == 130
+    assert family
+    assert psutil.wait_procs(family, timeout=30)[1] == []
     assert err.strip().splitlines()[-1] == "evergreen: stopped; the next run continues from what is finished"
     assert "Traceback" not in out + err
     assert [run.info.status for run in anchored.mlflow_runs()] == ["KILLED"]
@@ -154,7 +159,7 @@ def test_ctrl_c_in_training_stops_at_once_and_the_next_run_goes_on(anchored, com
     finished = [name for name in anchored.files("work") if "/trial-" in name]
     assert len(seen) <= len(finished) < 6
 
-    answer = process("run", "tiny", "--as-of", "2026-04-01", PREFECT_API_URL=orchestrator, **environment)
+    answer = process("run", "tiny", "--as-of", "2026-04-01", **environment)
     assert answer.code == 0, answer.err
     assert answer.out.count("found from before") >= len(finished)
     assert "PROMOTE" in answer.out

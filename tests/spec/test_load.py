@@ -258,6 +258,8 @@ def test_a_password_in_a_url_is_not_repeated_in_the_message(write: Callable[[str
         ("data:\n  target: a\n  target: b\n", ":3: data.target stands twice, first in line 2"),
         ("model: [churn\n", "is not valid YAML"),
         ("model: churn\n\ttask: x\n", ":2: is not valid YAML"),
+        ("task: x\nmodel: {{ name }}\n", ":2: a key must be a name; quote what starts with { or ["),
+        ("? [a, b]\n: 1\n", ":1: a key must be a name"),
         ("model: &a [*a]\n", ":1: is nested too deep; does an alias name itself?"),
     ],
 )

@@ -214,7 +214,7 @@ def learned(evidence: Evidence) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def threads_found() -> dict[str, Any]:
-    """What the search finds on threads of this process; whoever asks first has it filled in."""
+    """What the search finds on threads of this process; the first test that asks fills it in."""
     return {}
 
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
 # A first start migrates Prefect's database: 12 s of CPU, longer on a busy machine.
 _PATIENCE_SECONDS = 120.0
-# As Prefect's own temporary server: no pages, no services that belong to a lasting one. Nor types of blocks, which a
-# lasting one registers when it starts: to find them every integration is imported that is installed.
+# As Prefect's own temporary server: no pages, no services that belong to a lasting one. Nor types of blocks, to find
+# which every integration is imported that is installed; a lasting one registers them when it starts, as no memo says
+# that this one has.
 _TEMPORARY = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -129,11 +131,10 @@ def _wait(lives: Callable[[], bool], health: str, log: Path) -> None:
     # Certificates take longer to read than a server of this machine takes to answer.
     with httpx.Client(timeout=5.0, verify=health.startswith("https")) as client:
         while time.monotonic() < deadline and lives():
-            try:
+            with suppress(httpx.TransportError):
                 if client.get(health).status_code == httpx.codes.OK:
                     return
-            except httpx.TransportError:
-                time.sleep(0.1)
+            time.sleep(0.1)
     raise UnavailableError(f"Prefect's server does not start; see {log}, or set PREFECT_API_URL to one that runs")
 
 

@@ -56,7 +56,8 @@ def answers_digest(files: Files) -> str:
     """The digest of an artifact without MLflow's description and the pipeline's file: both differ from one saving of
     the same model to the next, by ids, times and addresses in memory. What the pipeline answers is among the rest.
     """
-    return digest_of({name: content for name, content in files.items() if name not in ("MLmodel", _pipeline(files))})
+    apart = ("MLmodel", _flavor(files)["pickled_model"])
+    return digest_of({name: content for name, content in files.items() if name not in apart})
 
 
 def read_verified(folder: Path, digest: str) -> dict[str, bytes]:
@@ -135,14 +136,8 @@ def difference(expected: Answers, actual: Answers) -> float:
 def _flavor(files: Files) -> dict[str, Any]:
     import yaml
 
-    # libyaml's, where PyYAML has it: ten times as fast.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    flavor: dict[str, Any] = yaml.load(files["MLmodel"], Loader=loader)["flavors"]["sklearn"]
+    flavor: dict[str, Any] = yaml.safe_load(files["MLmodel"])["flavors"]["sklearn"]
     return flavor
-
-
-def _pipeline(files: Files) -> str:
-    return str(_flavor(files)["pickled_model"])
 
 
 def _largest(expected: tuple[Any, ...], actual: tuple[Any, ...]) -> float:

@@ -13,8 +13,6 @@ from evergreen.spec.model import ModelSpec
 
 Location = tuple[str | int, ...]
 _DEEPEST = 40
-# libyaml's, where PyYAML has it: ten times as fast.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_spec(path: Path) -> ModelSpec:
@@ -68,7 +66,7 @@ def _read(path: Path) -> tuple[Any, dict[Location, int]]:
     except UnicodeDecodeError:
         raise SpecError(f"{path}: is not UTF-8 text") from None
     try:
-        loader = _Loader(text)
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise SpecError(f"{path}: is empty or no mapping; a spec starts with `model:`")
@@ -91,6 +89,9 @@ def _collect_lines(path: Path, node: yaml.Node, at: Location, lines: dict[Locati
             _collect_lines(path, item, (*at, index), lines)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                where = f"{path}:{key.start_mark.line + 1}"
+                raise SpecError(f"{where}: a key must be a name; quote what starts with {{ or [")
             location = (*at, key.value)
             if location in lines:
                 where, first = f"{path}:{key.start_mark.line + 1}", lines[location]
