@@ -201,12 +201,17 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
     folder = tmp_path_factory.mktemp("orchestrator")
     with servers.prefect_server(folder, auth=None, more=servers.BRIEF) as running:
+        from prefect.context import _temporary_global_settings_context, get_settings_context
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        # Not in the environment, which commands inherit that start servers of their own.
-        with temporary_settings({PREFECT_API_URL: running.api.url}):
+        # Not in the environment, which commands inherit that start servers of their own. As Prefect's test harness has
+        # it, for all threads: one that sees no address starts a server, and leaves it running.
+        with (
+            temporary_settings({PREFECT_API_URL: running.api.url}),
+            _temporary_global_settings_context(get_settings_context()),
+        ):
             yield running.api.url
             # What they still have to say is said before the server ends.
             APILogWorker.drain_all(timeout=30)
