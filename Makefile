@@ -38,8 +38,8 @@ up: $(STAMP)  ## everything on this machine: Prefect, MLflow, a worker, serving;
 down: $(STAMP)  ## stop what `make up` started
 	@$(BIN)/evergreen down
 
-test: $(STAMP)  ## every test, a file at a time on every core and three more, as many tests wait for servers
-	$(BIN)/python -m pytest -n $$(($(CORES) + 3)) --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## every test, a file at a time on every core and two more, as many tests wait for servers
+	$(BIN)/python -m pytest -n $$(($(CORES) + 2)) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
