@@ -19,11 +19,11 @@ from evergreen.orchestrator.api import PrefectApi
 from evergreen.orchestrator.names import POOL
 from evergreen.store.lock import exclusive
 
-# To know the types of blocks, which no test asks for, a server imports every integration that is installed.
-NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false"}
-# Its services look at once, not when a team would be content with.
+# Its services look at once, not when a team would be content with. To know the types of blocks, which no test asks for,
+# it would import every integration that is installed.
 QUICK = {
-    **NO_BLOCKS,
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_UI_ENABLED": "false",

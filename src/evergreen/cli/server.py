@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ def start_server(settings: Settings) -> Callable[[], None]:
     if (up := read_state(settings.home)) is not None:
         os.environ["PREFECT_API_URL"] = up.prefect
         log = up_folder(settings.home) / "logs" / "prefect.log"
-        return lambda: _wait(lambda: read_state(settings.home) is not None, f"{up.prefect}/health", log)
+        return lambda: _wait(lambda: read_state(settings.home) is not None, up.prefect, log)
     log = settings.home / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -110,7 +109,7 @@ def start_server(settings: Settings) -> Callable[[], None]:
     address = f"http://127.0.0.1:{port}/api"
     # A page of this server would be gone before anybody can open it.
     os.environ.update({"PREFECT_API_URL": address, "PREFECT_UI_URL": "none"})
-    return lambda: _wait(lambda: server.poll() is None, f"{address}/health", log)
+    return lambda: _wait(lambda: server.poll() is None, address, log)
 
 
 def _command(port: int) -> list[str]:
@@ -124,17 +123,14 @@ def _command(port: int) -> list[str]:
     ]
 
 
-def _wait(lives: Callable[[], bool], health: str, log: Path) -> None:
-    import httpx
+def _wait(lives: Callable[[], bool], address: str, log: Path) -> None:
+    from evergreen.orchestrator.api import PrefectApi
 
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    # Certificates take longer to read than a server of this machine takes to answer.
-    with httpx.Client(timeout=5.0, verify=health.startswith("https")) as client:
-        while time.monotonic() < deadline and lives():
-            with suppress(httpx.TransportError):
-                if client.get(health).status_code == httpx.codes.OK:
-                    return
-            time.sleep(0.1)
+    api, deadline = PrefectApi(address), time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and lives():
+        if api.health():
+            return
+        time.sleep(0.1)
     raise UnavailableError(f"Prefect's server does not start; see {log}, or set PREFECT_API_URL to one that runs")
 
 
